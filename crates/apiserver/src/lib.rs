@@ -1,0 +1,1 @@
+//! The API server: request pipeline, authentication, authorization, admission, generic registry, watch cache.

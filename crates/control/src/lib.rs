@@ -1,0 +1,1 @@
+//! The one controller driver, and a module for each controller.

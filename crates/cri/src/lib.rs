@@ -1,0 +1,1 @@
+//! CRI messages with client and server glue, shared by the kubelet and the runtime.

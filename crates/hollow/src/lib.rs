@@ -1,0 +1,1 @@
+//! Nodes without containers, for tests with many nodes.

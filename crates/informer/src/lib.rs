@@ -1,0 +1,1 @@
+//! Shared caches of API objects for every client in the process.

@@ -1,0 +1,1 @@
+//! nftables over netlink: tables, chains, rules, sets and maps in atomic transactions.

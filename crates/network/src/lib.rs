@@ -1,0 +1,1 @@
+//! Pod networking on this node: network namespaces, veth pairs, addresses and routes.

@@ -1,0 +1,1 @@
+//! Certificate authorities, certificates, service-account keys and kubeconfig files on disk.

@@ -1,0 +1,1 @@
+//! Services: endpoints to nftables rules, as a pure function and a thin applier.

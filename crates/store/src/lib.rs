@@ -1,0 +1,1 @@
+//! The store contract, with the embedded engine and etcd behind it.

@@ -1,0 +1,3 @@
+//! Developer tasks: schema facts, embedded programs, benchmarks.
+
+fn main() {}
