@@ -1,1 +1,8 @@
 //! What tests share: in-process clusters on virtual time, real clusters, images, registries, network namespaces.
+#![expect(clippy::print_stderr, reason = "tests talk to the person who runs them")]
+
+pub mod cluster;
+pub mod machine;
+
+pub use cluster::{Cluster, Printed};
+pub use machine::Machine;
