@@ -154,8 +154,7 @@ impl<K: Object> Cache<K> {
         progress.wait_for(done).await.map(|_| ()).expect("the sender lives as long as self");
     }
 
-    /// Calls `tell` in a row for each advance of [`Cache::revision`]; for those who wait on several caches at once.
-    #[must_use]
+    /// Each advance of [`Cache::revision`], for those who wait on several caches at once.
     pub fn revisions(&self) -> impl futures::Stream<Item = u64> + Send + use<K> {
         let receiver = self.0.progress.subscribe();
         futures::stream::unfold(receiver, |mut receiver| async move {

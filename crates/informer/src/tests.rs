@@ -5,11 +5,13 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::channel::mpsc;
 use host::Host;
 use http::{Request, Response};
-use http_body_util::StreamBody;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
@@ -18,6 +20,8 @@ use kube::core::ApiResource;
 use serde_json::{Value, json};
 
 use crate::{Cache, Change, Changes, Informers, Scope};
+
+type Reply = UnsyncBoxBody<Bytes, Infallible>;
 
 /// What the server does with the next request of a kind.
 enum Answer {
@@ -51,7 +55,10 @@ impl Server {
     }
 
     fn list(&self, revision: u64, items: &[Value]) {
-        self.answer_list(Answer::Json(200, json!({"metadata": {"resourceVersion": revision.to_string()}, "items": items})));
+        self.answer_list(Answer::Json(
+            200,
+            json!({"metadata": {"resourceVersion": revision.to_string()}, "items": items}),
+        ));
     }
 
     fn answer_list(&self, answer: Answer) {
@@ -68,25 +75,26 @@ impl Server {
         self.0.lock().unwrap().seen.clone()
     }
 
-    fn answer(&self, request: &Request<Body>) -> Response<Body> {
+    fn answer(&self, request: &Request<Body>) -> Response<Reply> {
         let mut script = self.0.lock().unwrap();
         let query = request.uri().query().unwrap_or_default().to_owned();
         let queue = if query.contains("watch=true") { &mut script.watches } else { &mut script.lists };
         let answer = queue.pop_front();
         script.seen.push(request.uri().to_string());
         match answer {
-            Some(Answer::Json(code, body)) => {
-                Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
-            }
+            Some(Answer::Json(code, body)) => reply(code, &body),
             Some(Answer::Stream(lines)) => {
-                let frames = lines.map(|line| {
-                    Ok::<_, Infallible>(http_body::Frame::data(bytes::Bytes::from(format!("{line}\n"))))
-                });
-                Response::new(Body::wrap_body(StreamBody::new(frames)))
+                let frames =
+                    lines.map(|line| Ok::<_, Infallible>(http_body::Frame::data(Bytes::from(format!("{line}\n")))));
+                Response::new(StreamBody::new(frames).boxed_unsync())
             }
-            None => Response::builder().status(503).body(Body::from(failure(503).to_string().into_bytes())).unwrap(),
+            None => reply(503, &failure(503)),
         }
     }
+}
+
+fn reply(code: u16, body: &Value) -> Response<Reply> {
+    Response::builder().status(code).body(Full::from(body.to_string()).boxed_unsync()).unwrap()
 }
 
 fn failure(code: u16) -> Value {
@@ -104,7 +112,10 @@ fn event(kind: &str, object: Value) -> Value {
 }
 
 fn bookmark(revision: u64) -> Value {
-    event("BOOKMARK", json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"resourceVersion": revision.to_string()}}))
+    event(
+        "BOOKMARK",
+        json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"resourceVersion": revision.to_string()}}),
+    )
 }
 
 fn expired() -> Value {
