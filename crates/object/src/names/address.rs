@@ -1,0 +1,126 @@
+//! IP addresses and CIDR blocks.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// An address: the sloppy form that old fields accept (leading zeros in IPv4 are read as decimal).
+#[must_use]
+pub fn ip(value: &str) -> Vec<String> {
+    if parse_ip(value).is_some() {
+        return Vec::new();
+    }
+    vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()]
+}
+
+/// A block: the sloppy form that old fields accept.
+#[must_use]
+pub fn cidr(value: &str) -> Vec<String> {
+    if parse_cidr(value).is_some() {
+        return Vec::new();
+    }
+    vec!["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)".to_owned()]
+}
+
+/// The strict rule of new fields: no leading zeros, no mapped addresses, canonical text.
+#[must_use]
+pub fn canonical_ip(value: &str) -> Vec<String> {
+    let Some(address) = parse_ip(value) else { return ip(value) };
+    if value.parse::<IpAddr>().is_err() {
+        return vec!["must not have leading 0s".to_owned()];
+    }
+    if is_mapped(address) {
+        return vec!["must not be an IPv4-mapped IPv6 address".to_owned()];
+    }
+    let text = address.to_string();
+    if text == value { Vec::new() } else { vec![format!("must be in canonical form (\"{text}\")")] }
+}
+
+/// The strict rule of new fields for blocks.
+#[must_use]
+pub fn canonical_cidr(value: &str) -> Vec<String> {
+    let Some((address, bits)) = parse_cidr(value) else { return cidr(value) };
+    let (text, length) = value.split_once('/').unwrap_or_default();
+    if text.parse::<IpAddr>().is_err() || (length.len() > 1 && length.starts_with('0')) {
+        return vec!["must not have leading 0s in IP or prefix length".to_owned()];
+    }
+    if is_mapped(address) {
+        return vec!["must not have an IPv4-mapped IPv6 address".to_owned()];
+    }
+    let network = masked(address, bits);
+    if network != address {
+        return vec!["must not have bits set beyond the prefix length".to_owned()];
+    }
+    let canonical = format!("{network}/{bits}");
+    if canonical == value { Vec::new() } else { vec![format!("must be in canonical form (\"{canonical}\")")] }
+}
+
+/// Reads an address; leading zeros of IPv4 parts are ignored.
+#[must_use]
+pub fn parse_ip(value: &str) -> Option<IpAddr> {
+    if value.contains(':') {
+        return value.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    }
+    let mut octets = [0_u8; 4];
+    let mut parts = value.split('.');
+    for octet in &mut octets {
+        let part = parts.next()?;
+        let digits = !part.is_empty() && part.len() <= 16 && part.bytes().all(|b| b.is_ascii_digit());
+        *octet = digits.then(|| part.parse().ok()).flatten()?;
+    }
+    parts.next().is_none().then(|| Ipv4Addr::from(octets).into())
+}
+
+/// Reads a block: its address as written (host bits kept) and its prefix length.
+#[must_use]
+pub fn parse_cidr(value: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = value.split_once('/')?;
+    let address = parse_ip(address)?;
+    if bits.is_empty() || !bits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let bits: u8 = bits.parse().ok()?;
+    (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, bits))
+}
+
+fn masked(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            Ipv4Addr::from(u32::from(v4) & mask).into()
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+            Ipv6Addr::from(u128::from(v6) & mask).into()
+        }
+    }
+}
+
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for ok in ["10.0.0.1", "010.0.0.1", "::1", "2001:db8::ffff"] {
+            assert!(ip(ok).is_empty(), "{ok}");
+        }
+        for bad in ["", "10.0.0", "10.0.0.256", "a", "1.2.3.4.5", "+1.2.3.4"] {
+            assert!(!ip(bad).is_empty(), "{bad}");
+        }
+        assert_eq!(canonical_ip("010.0.0.1"), ["must not have leading 0s"]);
+        assert_eq!(canonical_ip("2001:DB8::1"), ["must be in canonical form (\"2001:db8::1\")"]);
+    }
+
+    #[test]
+    fn blocks() {
+        assert!(cidr("10.0.0.1/8").is_empty());
+        assert!(!cidr("10.0.0.1").is_empty());
+        assert!(!cidr("10.0.0.1/33").is_empty());
+        assert!(canonical_cidr("10.0.0.0/8").is_empty());
+        assert!(canonical_cidr("0.0.0.0/0").is_empty());
+        assert_eq!(canonical_cidr("10.0.0.1/8"), ["must not have bits set beyond the prefix length"]);
+    }
+}
