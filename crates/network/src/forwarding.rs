@@ -1,0 +1,22 @@
+//! Turning on packet forwarding in this network namespace.
+
+use std::fs;
+
+use ipnet::IpNet;
+
+use crate::Error;
+
+const V4: &str = "/proc/sys/net/ipv4/ip_forward";
+const V6: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
+
+/// Enables forwarding for the families of `cidrs`. Reads first, so that a read-only /proc/sys with the right value works.
+pub(crate) fn enable(cidrs: &[IpNet]) -> Result<(), Error> {
+    let any = |v4: bool| cidrs.iter().any(|cidr| cidr.addr().is_ipv4() == v4);
+    for (path, _) in [(V4, any(true)), (V6, any(false))].into_iter().filter(|(_, wanted)| *wanted) {
+        let current = fs::read_to_string(path).map_err(Error::system(format!("read {path}")))?;
+        if current.trim() != "1" {
+            fs::write(path, "1").map_err(Error::system(format!("enable packet forwarding: write 1 to {path}")))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,392 @@
+//! The pod network of a node: start, attach, detach, clean up.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use host::{Host, OnEnd};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::spawn_blocking;
+
+use crate::ipam::Ipam;
+use crate::lease::{Lease, Leases};
+use crate::namespace::Namespaces;
+use crate::pool::{Pool, Slot, absent_is_fine, delete_slot, link_index};
+use crate::rtnl::{self, Rtnl};
+use crate::{Error, Options, firewall, forwarding, names};
+
+/// How long the pool rests after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a sandbox holds on the pod network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// A file that holds the sandbox's network namespace open: for `setns` and OCI configurations.
+    pub netns: PathBuf,
+    /// The pod's addresses, in the order of the pod ranges: the first is the pod's `podIP`.
+    pub addresses: Vec<IpAddr>,
+    /// The name of the host's end of `eth0`.
+    pub host_link: String,
+}
+
+/// The pod network of a node; cheap to clone.
+#[derive(Clone)]
+pub struct Network(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    gateways: Vec<IpAddr>,
+    host: Host,
+    namespaces: Namespaces,
+    leases: Leases,
+    pool: Pool,
+    taken: Notify,
+    state: Mutex<State>,
+    reaper: mpsc::UnboundedSender<Doomed>,
+}
+
+struct State {
+    ipam: Ipam,
+    held: BTreeMap<String, Held>,
+}
+
+struct Held {
+    lease: Lease,
+    offset: Option<u32>,
+}
+
+/// A slot to delete; its addresses are free only when it is gone.
+struct Doomed {
+    slot: String,
+    offset: Option<u32>,
+}
+
+impl Network {
+    /// Prepares this host (forwarding, gateway addresses, firewall), finds the leases of an earlier run, and starts to
+    /// fill the pool and to delete what an earlier run left without a lease. Two tasks run until `host.shutdown()`.
+    ///
+    /// # Errors
+    /// Says what could not be set up: without root, without nftables, or with a read-only /proc/sys.
+    pub async fn start(options: Options, host: &Host) -> Result<Self, Error> {
+        options.validate()?;
+        let (reaper, doomed) = mpsc::unbounded_channel();
+        let (network_host, options) = (host.clone(), options);
+        let network = blocking(move || Inner::open(options, network_host, reaper)).await?;
+        let network = Self(Arc::new(network));
+        host.tasks.spawn("network-pool", OnEnd::Expected, fill(network.0.clone()));
+        host.tasks.spawn("network-reaper", OnEnd::Expected, reap(network.0.clone(), doomed));
+        Ok(network)
+    }
+
+    /// Gives `sandbox_id` a network namespace with an address. Asked again, it answers with what the sandbox holds.
+    ///
+    /// # Errors
+    /// When every address is held, or the kernel refuses; nothing is then held.
+    pub async fn attach(&self, sandbox_id: &str) -> Result<Attachment, Error> {
+        let (inner, sandbox) = (self.0.clone(), sandbox_id.to_owned());
+        blocking(move || inner.attach(&sandbox)).await
+    }
+
+    /// What `sandbox_id` holds, found again after a restart too.
+    #[must_use]
+    pub fn attachment(&self, sandbox_id: &str) -> Option<Attachment> {
+        let state = self.0.state();
+        state.held.get(sandbox_id).map(|held| self.0.attachment(&held.lease))
+    }
+
+    /// The sandboxes that hold something, in order.
+    #[must_use]
+    pub fn sandboxes(&self) -> Vec<String> {
+        self.0.state().held.keys().cloned().collect()
+    }
+
+    /// Takes everything from `sandbox_id`; one that holds nothing is fine. The namespace is deleted in the background
+    /// and ends with its last process; the addresses are not used again before the link is gone.
+    ///
+    /// # Errors
+    /// When the lease cannot be removed; it is then still held.
+    pub async fn detach(&self, sandbox_id: &str) -> Result<(), Error> {
+        let (inner, sandbox) = (self.0.clone(), sandbox_id.to_owned());
+        blocking(move || inner.detach(&sandbox)).await
+    }
+
+    /// The node's own addresses towards its pods.
+    #[must_use]
+    pub fn gateways(&self) -> &[IpAddr] {
+        &self.0.gateways
+    }
+
+    /// Removes everything that `instance` left on this machine (links, namespaces, routes, addresses, firewall, files)
+    /// and nothing else. Its processes must be gone. Safe to repeat.
+    ///
+    /// # Errors
+    /// The first failure, after trying the rest.
+    pub async fn cleanup(instance: &str, state_dir: &Path) -> Result<(), Error> {
+        let (instance, state_dir) = (instance.to_owned(), state_dir.to_owned());
+        blocking(move || cleanup(&instance, &state_dir)).await
+    }
+}
+
+impl Inner {
+    fn open(options: Options, host: Host, reaper: mpsc::UnboundedSender<Doomed>) -> Result<Self, Error> {
+        let namespaces = Namespaces::open(&options.state_dir)?;
+        let leases = Leases::open(&options.state_dir)?;
+        let gateways = options.gateways();
+        forwarding::enable(&options.pod_cidrs)?;
+        put_gateways(&gateways, &options)?;
+        firewall::install(&options, &gateways)?;
+        let state = recover(&options, &namespaces, &leases, &reaper)?;
+        let (pool, taken, state) = (Pool::default(), Notify::new(), Mutex::new(state));
+        Ok(Self { options, gateways, host, namespaces, leases, pool, taken, state, reaper })
+    }
+
+    fn attach(&self, sandbox: &str) -> Result<Attachment, Error> {
+        if let Some(held) = self.state().held.get(sandbox) {
+            return Ok(self.attachment(&held.lease));
+        }
+        let slot = self.pool.take();
+        self.taken.notify_one();
+        let mut slot = slot.map_or_else(|| self.create_slot(), Ok)?;
+        let (offset, addresses) = self.take_addresses(&slot.id)?;
+        let lease = Lease { sandbox: sandbox.to_owned(), slot: slot.id.clone(), addresses };
+        let assigned = self.leases.write(&lease).and_then(|()| slot.assign(&lease.addresses, &self.gateways));
+        if let Err(error) = assigned {
+            self.give_up(&lease.slot, Some(offset));
+            return Err(error);
+        }
+        let attachment = self.attachment(&lease);
+        let held = Held { lease, offset: Some(offset) };
+        if let Some(raced) = self.state().held.insert(sandbox.to_owned(), held) {
+            self.give_up(&raced.lease.slot, raced.offset);
+        }
+        Ok(attachment)
+    }
+
+    fn take_addresses(&self, slot: &str) -> Result<(u32, Vec<IpAddr>), Error> {
+        let mut state = self.state();
+        match state.ipam.take() {
+            Ok(offset) => Ok((offset, state.ipam.addresses(offset))),
+            Err(error) => {
+                drop(state);
+                self.give_up(slot, None);
+                Err(error)
+            }
+        }
+    }
+
+    fn detach(&self, sandbox: &str) -> Result<(), Error> {
+        let Some(slot) = self.state().held.get(sandbox).map(|held| held.lease.slot.clone()) else { return Ok(()) };
+        self.leases.remove(&slot)?;
+        if let Some(held) = self.state().held.remove(sandbox) {
+            self.give_up(&held.lease.slot, held.offset);
+        }
+        Ok(())
+    }
+
+    /// Hands a slot to the reaper; the next start finds it when there is no reaper any more.
+    fn give_up(&self, slot: &str, offset: Option<u32>) {
+        if let Err(error) = self.leases.remove(slot) {
+            tracing::warn!(slot, error = &error as &dyn std::error::Error, "a lease was not removed");
+        }
+        drop(self.reaper.send(Doomed { slot: slot.to_owned(), offset }));
+    }
+
+    fn attachment(&self, lease: &Lease) -> Attachment {
+        Attachment {
+            netns: self.namespaces.path(&lease.slot),
+            addresses: lease.addresses.clone(),
+            host_link: names::link_name(&self.options.instance, &lease.slot),
+        }
+    }
+
+    fn create_slot(&self) -> Result<Slot, Error> {
+        let mut random = [0; names::SLOT_CHARS];
+        self.host.entropy.fill(&mut random);
+        let id = names::slot(random);
+        Slot::create(&id, &self.options, &self.namespaces).inspect_err(|_| self.give_up(&id, None))
+    }
+
+    fn delete(&self, doomed: &Doomed) -> Result<(), Error> {
+        delete_slot(&self.options.instance, &doomed.slot, &self.namespaces)?;
+        if let Some(offset) = doomed.offset {
+            self.state().ipam.release(offset);
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Finds the leases that still have their namespace, and dooms everything else that an earlier run left.
+fn recover(
+    options: &Options,
+    namespaces: &Namespaces,
+    leases: &Leases,
+    reaper: &mpsc::UnboundedSender<Doomed>,
+) -> Result<State, Error> {
+    let mut state = State { ipam: Ipam::new(&options.pod_cidrs), held: BTreeMap::new() };
+    for (sandbox, lease) in leases.load()? {
+        if namespaces.is_alive(&lease.slot) {
+            let offset = state.ipam.claim(&lease.addresses);
+            state.held.insert(sandbox, Held { lease, offset });
+        } else {
+            leases.remove(&lease.slot)?;
+        }
+    }
+    for slot in namespaces.list()? {
+        if !state.held.values().any(|held| held.lease.slot == slot) {
+            drop(reaper.send(Doomed { slot, offset: None }));
+        }
+    }
+    Ok(state)
+}
+
+/// Keeps the pool full; one namespace at a time, since the kernel makes them one at a time.
+async fn fill(inner: Arc<Inner>) {
+    let shutdown = inner.host.shutdown();
+    loop {
+        let full = inner.pool.len() >= inner.options.pool;
+        let step = async {
+            if full {
+                return inner.taken.notified().await;
+            }
+            let maker = inner.clone();
+            if let Err(error) = blocking(move || maker.create_slot().map(|slot| maker.pool.put(slot))).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a network namespace could not be made ready");
+                tokio::time::sleep(RETRY).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            () = step => {}
+        }
+    }
+}
+
+/// Deletes what is doomed. A failure leaves the rest to the next start, and its addresses unused until then.
+async fn reap(inner: Arc<Inner>, mut doomed: mpsc::UnboundedReceiver<Doomed>) {
+    let shutdown = inner.host.shutdown();
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            next = doomed.recv() => next,
+        };
+        let Some(next) = next else { return };
+        let worker = inner.clone();
+        if let Err(error) = blocking(move || worker.delete(&next)).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a network namespace could not be deleted");
+        }
+    }
+}
+
+fn put_gateways(gateways: &[IpAddr], options: &Options) -> Result<(), Error> {
+    let lo = link_index("lo")?;
+    let mut requests = vec![rtnl::link_up(lo)];
+    for gateway in gateways {
+        requests.push(rtnl::add_address(lo, *gateway));
+    }
+    for service in &options.service_cidrs {
+        let source = gateways.iter().find(|gateway| gateway.is_ipv4() == service.addr().is_ipv4());
+        requests.push(rtnl::add_route(*service, lo, source.copied()));
+    }
+    record(options, gateways)?;
+    Rtnl::open()?.apply(requests)
+}
+
+/// What [`Network::cleanup`] cannot find by name: remembered before it is set up.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Setup {
+    version: u64,
+    gateways: Vec<IpAddr>,
+    service_cidrs: Vec<ipnet::IpNet>,
+}
+
+const SETUP_VERSION: u64 = 1;
+
+fn record(options: &Options, gateways: &[IpAddr]) -> Result<(), Error> {
+    let path = options.state_dir.join("setup.json");
+    let setup =
+        Setup { version: SETUP_VERSION, gateways: gateways.to_vec(), service_cidrs: options.service_cidrs.clone() };
+    let bytes = serde_json::to_vec(&setup).map_err(|error| Error::system("encode the network setup")(error.into()))?;
+    let unfinished = path.with_extension("new");
+    fs::write(&unfinished, bytes).map_err(Error::system(format!("write {}", unfinished.display())))?;
+    fs::rename(&unfinished, &path).map_err(Error::system(format!("replace {}", path.display())))
+}
+
+fn cleanup(instance: &str, state_dir: &Path) -> Result<(), Error> {
+    let mut outcome = firewall::remove(instance);
+    let mut attempt = |next: Result<(), Error>| {
+        if outcome.is_ok() {
+            outcome = next;
+        }
+    };
+    attempt(remove_setup(&state_dir.join("setup.json")));
+    attempt(remove_namespaces(instance, state_dir));
+    attempt(remove_links(instance));
+    attempt(match fs::remove_dir_all(state_dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::system(format!("remove {}", state_dir.display()))(error))
+        }
+        _ => Ok(()),
+    });
+    outcome
+}
+
+fn remove_setup(path: &Path) -> Result<(), Error> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(Error::system(format!("read {}", path.display())))?,
+    };
+    let setup: Setup = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::system(format!("read {}", path.display()))(error.into()))?;
+    if setup.version != SETUP_VERSION {
+        return Err(Error::Version { path: path.to_owned(), found: setup.version, known: SETUP_VERSION });
+    }
+    let lo = link_index("lo")?;
+    let mut rtnl = Rtnl::open()?;
+    for service in setup.service_cidrs {
+        absent_is_fine(rtnl.apply(vec![rtnl::delete_route(service, lo)]))?;
+    }
+    for gateway in setup.gateways {
+        absent_is_fine(rtnl.apply(vec![rtnl::delete_address(lo, gateway)]))?;
+    }
+    Ok(())
+}
+
+fn remove_namespaces(instance: &str, state_dir: &Path) -> Result<(), Error> {
+    if !state_dir.join("netns").exists() {
+        return Ok(());
+    }
+    let namespaces = Namespaces::open(state_dir)?;
+    for slot in namespaces.list()? {
+        delete_slot(instance, &slot, &namespaces)?;
+    }
+    Ok(())
+}
+
+fn remove_links(instance: &str) -> Result<(), Error> {
+    let prefix = names::link_prefix(instance);
+    let mut rtnl = Rtnl::open()?;
+    for reply in rtnl.dump("list links", rtnl::list_links())? {
+        if let Some(name) = rtnl::link_name(&reply).filter(|name| name.starts_with(&prefix)) {
+            absent_is_fine(rtnl.apply(vec![rtnl::delete_link(name)]))?;
+        }
+    }
+    Ok(())
+}
+
+async fn blocking<T, F>(work: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Error> + Send + 'static,
+{
+    spawn_blocking(work).await.map_err(|_| Error::Worker("a network operation"))?
+}
