@@ -1,0 +1,126 @@
+//! The watch cache: every object of every resource as bytes, fed by one watch on the store.
+
+mod entry;
+mod event;
+mod feed;
+mod filter;
+mod resource;
+mod scan;
+mod sorted;
+mod watchers;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use entry::{Entry, spliced};
+pub use event::{Event, Shown};
+pub use filter::{Field, FieldTerm, Filter, Selectable, UnsupportedField};
+pub use resource::{Definition, Resource, Snapshot, Subscription, TooOld};
+pub use sorted::Sorted;
+
+use crate::error::{Error, Result};
+use crate::storage::{self, Storage};
+
+/// How long a read waits for the cache to see a revision, as upstream does.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// All cached resources.
+#[derive(Debug)]
+pub struct Cache {
+    storage: Storage,
+    resources: RwLock<HashMap<Box<str>, Arc<Resource>>>,
+    /// Everything up to this revision has been taken in; 0 before the first load.
+    progress: watch::Sender<u64>,
+}
+
+impl Cache {
+    #[must_use]
+    pub fn new(storage: Storage) -> Arc<Self> {
+        Arc::new(Self { storage, resources: RwLock::default(), progress: watch::Sender::new(0) })
+    }
+
+    /// Adds resources whose objects are loaded when the feed starts.
+    pub fn define(&self, definitions: impl IntoIterator<Item = Definition>) {
+        let mut resources = self.resources.write().unwrap_or_else(PoisonError::into_inner);
+        for definition in definitions {
+            let resource = Arc::new(Resource::new(definition));
+            resources.insert(resource.definition().prefix.clone(), resource);
+        }
+    }
+
+    /// Adds a resource while the feed runs, and loads its objects. One with the same prefix is replaced, its watches end.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn add(&self, definition: Definition) -> Result<Arc<Resource>> {
+        self.define([definition.clone()]);
+        let resource = self.at(&definition.prefix).ok_or_else(|| Error::internal("the resource was removed"))?;
+        feed::load_one(&self.storage, &resource).await.map_err(Error::from)?;
+        Ok(resource)
+    }
+
+    /// Forgets a resource; its watches end.
+    pub fn remove(&self, prefix: &str) {
+        self.resources.write().unwrap_or_else(PoisonError::into_inner).remove(prefix);
+    }
+
+    /// The resource with this group and plural.
+    #[must_use]
+    pub fn resource(&self, group: &str, plural: &str) -> Option<Arc<Resource>> {
+        self.at(&storage::prefix(group, plural))
+    }
+
+    /// The resource with this prefix.
+    #[must_use]
+    pub fn at(&self, prefix: &str) -> Option<Arc<Resource>> {
+        self.resources.read().unwrap_or_else(PoisonError::into_inner).get(prefix).cloned()
+    }
+
+    /// Everything up to this revision is in the cache.
+    #[must_use]
+    pub fn progress(&self) -> u64 {
+        *self.progress.borrow()
+    }
+
+    /// Waits until the cache holds all that was written before this call; the revision it then stands at, at least.
+    ///
+    /// # Errors
+    /// When the store cannot be asked, or the cache stays behind: 504.
+    pub async fn fresh(&self) -> Result<u64> {
+        let revision = self.storage.store.revision().await.map_err(Error::from)?;
+        self.wait(revision).await?;
+        Ok(revision)
+    }
+
+    /// Waits until the cache has seen `revision`.
+    ///
+    /// # Errors
+    /// 504 when it has not within three seconds.
+    pub async fn wait(&self, revision: u64) -> Result<()> {
+        if self.progress() >= revision {
+            return Ok(());
+        }
+        self.storage.store.progress().await.map_err(Error::from)?;
+        let mut progress = self.progress.subscribe();
+        let seen = tokio::time::timeout(PATIENCE, progress.wait_for(|seen| *seen >= revision)).await;
+        if seen.is_ok() {
+            return Ok(());
+        }
+        let text = format!("Too large resource version: {revision}, current: {}", self.progress());
+        Err(Error::timeout(text, 1).cause("ResourceVersionTooLarge", "Too large resource version", ""))
+    }
+
+    /// Waits for the first load.
+    pub async fn loaded(&self) {
+        let mut progress = self.progress.subscribe();
+        let _ = progress.wait_for(|seen| *seen > 0).await;
+    }
+
+    /// Follows the store until it closes.
+    pub async fn run(self: Arc<Self>) {
+        feed::run(&self).await;
+    }
+}

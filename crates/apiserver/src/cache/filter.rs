@@ -1,0 +1,158 @@
+//! Which objects of a resource a reader wants.
+
+use object::{FieldSelector, LabelSelector};
+
+use super::entry::Entry;
+
+/// A namespace, a name, and selectors; the default selects everything.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub namespace: Option<Box<str>>,
+    pub name: Option<Box<str>>,
+    pub labels: LabelSelector,
+    pub fields: Vec<FieldTerm>,
+}
+
+/// A term of a field selector, resolved to what the cache holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldTerm {
+    pub field: Field,
+    pub value: Box<str>,
+    pub negated: bool,
+}
+
+/// Where the value of a selectable field is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    Name,
+    Namespace,
+    /// The resource's selectable field with this number.
+    Listed(usize),
+}
+
+/// A field of a resource that selectors may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selectable {
+    /// As the selector writes it: `spec.nodeName`.
+    pub label: Box<str>,
+    /// Where its value stands in the storage version, one of the cache's scanned paths.
+    pub path: Box<[Box<str>]>,
+    /// What an absent field equals: empty for texts, `false`, `0`.
+    pub default: Box<str>,
+}
+
+/// A field label that the resource does not support; carries the label.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("field label not supported: {0}")]
+pub struct UnsupportedField(pub String);
+
+impl Filter {
+    /// Resolves selectors against what a resource offers. A demanded `metadata.name` or `metadata.namespace` narrows the
+    /// filter itself.
+    ///
+    /// # Errors
+    /// When a term names a field that cannot be selected by.
+    pub fn new(
+        namespace: Option<&str>,
+        labels: LabelSelector,
+        fields: &FieldSelector,
+        selectable: &[Selectable],
+    ) -> Result<Self, UnsupportedField> {
+        let mut filter = Self { namespace: namespace.map(Into::into), labels, ..Self::default() };
+        for term in &fields.0 {
+            let field = resolve(&term.field, selectable).ok_or_else(|| UnsupportedField(term.field.clone()))?;
+            if field == Field::Name && !term.negated && filter.name.is_none() {
+                filter.name = Some(term.value.as_str().into());
+                continue;
+            }
+            // Absent and default are one: `spec.unschedulable=false` selects nodes that do not say.
+            filter.fields.push(FieldTerm { field, value: term.value.as_str().into(), negated: term.negated });
+        }
+        Ok(filter)
+    }
+
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.namespace.is_none() && self.name.is_none() && !self.selects()
+    }
+
+    /// Whether labels or fields are looked at, beyond namespace and name.
+    #[must_use]
+    pub fn selects(&self) -> bool {
+        !self.labels.is_empty() || !self.fields.is_empty()
+    }
+
+    #[must_use]
+    pub fn matches(&self, entry: &Entry) -> bool {
+        self.namespace.as_deref().is_none_or(|namespace| entry.namespace() == namespace)
+            && self.name.as_deref().is_none_or(|name| entry.name() == name)
+            && (self.labels.is_empty() || self.labels.matches(entry.labels()))
+            && self.fields.iter().all(|term| term.matches(entry))
+    }
+
+    /// The value that listed field `index` must have, if a term demands one.
+    #[must_use]
+    pub(super) fn exact(&self, index: usize) -> Option<&str> {
+        let demanded = |term: &&FieldTerm| term.field == Field::Listed(index) && !term.negated;
+        self.fields.iter().find(demanded).map(|term| &*term.value)
+    }
+}
+
+impl FieldTerm {
+    fn matches(&self, entry: &Entry) -> bool {
+        let value = match self.field {
+            Field::Name => entry.name(),
+            Field::Namespace => entry.namespace(),
+            Field::Listed(index) => entry.field(index).unwrap_or_default(),
+        };
+        (value == &*self.value) != self.negated
+    }
+}
+
+fn resolve(label: &str, selectable: &[Selectable]) -> Option<Field> {
+    match label {
+        "metadata.name" => Some(Field::Name),
+        "metadata.namespace" => Some(Field::Namespace),
+        _ => selectable.iter().position(|field| &*field.label == label).map(Field::Listed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(labels: &str, fields: &str, expected: bool) {
+        let stored = br#"{"metadata":{"name":"a","uid":"u","labels":{"app":"x"}},"spec":{"nodeName":"n"}}"#;
+        let selectable = [Selectable {
+            label: "spec.nodeName".into(),
+            path: ["spec".into(), "nodeName".into()].into(),
+            default: "".into(),
+        }];
+        let entry = Entry::new("ns/a", 1, stored, &selectable).expect("json");
+        let labels = LabelSelector::parse(labels).expect("labels");
+        let fields = FieldSelector::parse(fields).expect("fields");
+        let filter = Filter::new(Some("ns"), labels, &fields, &selectable).expect("supported");
+        assert_eq!(filter.matches(&entry), expected, "{filter:?}");
+    }
+
+    #[test]
+    fn terms_combine() {
+        check("", "", true);
+        check("app=x", "", true);
+        check("app!=x", "", false);
+        check("", "metadata.name=a", true);
+        check("", "metadata.name=b", false);
+        check("", "metadata.name!=b,metadata.namespace=ns", true);
+        check("app in (x)", "spec.nodeName=n", true);
+        check("app", "spec.nodeName!=n", false);
+        check("", "metadata.name=a,metadata.name=b", false);
+    }
+
+    #[test]
+    fn other_fields_are_refused() {
+        let fields = FieldSelector::parse("spec.foo=1").expect("fields");
+        let refused = Filter::new(None, LabelSelector::default(), &fields, &[]);
+        assert_eq!(refused.expect_err("unsupported").to_string(), "field label not supported: spec.foo");
+    }
+}

@@ -1,0 +1,65 @@
+//! Reading other objects: what admission, authorization and strategies see of the watch cache.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::cache::{Cache, Entry, Filter, Resource, Subscription};
+use crate::storage;
+
+/// A view of the watch cache; cheap to clone. Never waits, and may be a moment behind.
+#[derive(Debug, Clone)]
+pub struct Objects(Arc<Cache>);
+
+impl Objects {
+    #[must_use]
+    pub fn new(cache: Arc<Cache>) -> Self {
+        Self(cache)
+    }
+
+    /// An object's entry: labels and uid are at hand, the rest is [`Entry::value`]. `namespace` is empty for
+    /// cluster-scoped objects.
+    #[must_use]
+    pub fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Arc<Entry>> {
+        self.0.resource(group, resource)?.get(&storage::key(namespace, name))
+    }
+
+    /// An object in its storage version, parsed.
+    #[must_use]
+    pub fn value(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.get(group, resource, namespace, name).map(|entry| entry.value())
+    }
+
+    /// The objects of a namespace, or with an empty one of all, in order of namespace and name.
+    #[must_use]
+    pub fn list(&self, group: &str, resource: &str, namespace: &str) -> Vec<Arc<Entry>> {
+        let Some(resource) = self.resource(group, resource) else { return Vec::new() };
+        let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
+        resource.snapshot().objects.under(&prefix).cloned().collect()
+    }
+
+    /// What is there and every change from then on. When [`Subscription::events`] closes, subscribe again.
+    #[must_use]
+    pub fn watch(&self, group: &str, resource: &str) -> Option<Subscription> {
+        Some(self.resource(group, resource)?.watch(&Filter::default()))
+    }
+
+    /// The cache of one resource.
+    #[must_use]
+    pub fn resource(&self, group: &str, resource: &str) -> Option<Arc<Resource>> {
+        self.0.resource(group, resource)
+    }
+
+    /// Waits until everything written before this call can be seen.
+    ///
+    /// # Errors
+    /// When the store cannot be asked or the cache stays behind.
+    pub async fn fresh(&self) -> crate::error::Result<u64> {
+        self.0.fresh().await
+    }
+
+    /// Waits until the cache has been filled for the first time.
+    pub async fn loaded(&self) {
+        self.0.loaded().await;
+    }
+}
