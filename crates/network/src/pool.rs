@@ -63,7 +63,7 @@ impl Slot {
             outside.apply(vec![rtnl::create_veth(&host_end, HOST_MAC, pod_mac, options.mtu, netns)])?;
             let mut inside = Rtnl::open()?;
             let index = link_index("eth0")?;
-            let mut requests = vec![rtnl::link_up(link_index("lo")?)];
+            let mut requests = vec![rtnl::link_up(link_index("lo")?), rtnl::link_up(index)];
             for cidr in &options.pod_cidrs {
                 let gateway = if cidr.addr().is_ipv4() { GATEWAY_V4 } else { GATEWAY_V6 };
                 requests.push(rtnl::add_neighbour(index, gateway, HOST_MAC));

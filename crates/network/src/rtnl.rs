@@ -139,14 +139,13 @@ impl Existing {
     }
 }
 
-/// Creates the pair `name` here and `eth0` in the namespace of `netns`, both up.
+/// Creates the pair `name`, up, and `eth0` in the namespace of `netns`, which the kernel cannot bring up yet.
 pub(crate) fn create_veth(name: &str, mac: [u8; 6], peer_mac: [u8; 6], mtu: u32, netns: i32) -> Request {
     let peer = LinkMessageBuilder::<LinkUnspec>::new()
         .name("eth0")
         .address(peer_mac.to_vec())
         .mtu(mtu)
         .setns_by_fd(netns)
-        .up()
         .build();
     let message = LinkMessageBuilder::<LinkVeth>::new(name, "eth0")
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
