@@ -17,8 +17,8 @@ pub type Revision = u64;
 /// Names a lease. Never 0.
 pub type LeaseId = i64;
 
-/// What a key holds at some revision. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a key holds at some revision. Cheap to clone. Its debug form withholds the value, which may be a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     pub key: Arc<str>,
     pub value: Bytes,
@@ -26,6 +26,13 @@ pub struct Entry {
     pub created: Revision,
     /// The revision of this value.
     pub modified: Revision,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value, created, modified } = self;
+        write!(f, "Entry({key}, {} bytes, created {created}, modified {modified})", value.len())
+    }
 }
 
 /// What a put or delete demands of the key's present state; anything else is [`Error::Conflict`].

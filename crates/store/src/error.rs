@@ -13,8 +13,8 @@ pub enum Error {
     /// The precondition does not hold; `current` is what the key holds.
     #[error("key {key} is not in the expected state")]
     Conflict { key: String, current: Option<Entry> },
-    /// The revision's history is gone; `compacted` is the oldest that can be read.
-    #[error("revision {requested} has been compacted, the oldest is {compacted}")]
+    /// The revision's history is gone; `compacted` is the oldest that can be read, 0 when the store does not say.
+    #[error("revision {requested} has been compacted")]
     Compacted { requested: Revision, compacted: Revision },
     #[error("revision {requested} is in the future, the present is {current}")]
     Future { requested: Revision, current: Revision },
