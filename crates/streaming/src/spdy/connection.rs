@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -175,7 +176,7 @@ pub(super) struct Holder(Arc<Shared>);
 
 impl Holder {
     fn new(shared: Arc<Shared>) -> Self {
-        shared.lock().holders += 1;
+        shared.holders.fetch_add(1, Ordering::Relaxed);
         Self(shared)
     }
 }
@@ -188,12 +189,7 @@ impl Clone for Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        let last = {
-            let mut state = self.0.lock();
-            state.holders -= 1;
-            state.holders == 0
-        };
-        if last {
+        if self.0.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.close();
         }
     }

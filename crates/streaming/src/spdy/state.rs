@@ -1,6 +1,7 @@
 //! What the driver, the connection handle and the streams share.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -24,12 +25,15 @@ pub(super) struct Shared {
     pub(super) receiver: Notify,
     /// A stream of the peer may wait.
     pub(super) arrivals: Notify,
+    /// Handles and streams alive; none left closes the connection.
+    pub(super) holders: AtomicUsize,
 }
 
 impl Shared {
     pub(super) fn new(side: Side) -> Self {
         let state = Mutex::new(State::new(side));
-        Self { state, sender: Notify::new(), receiver: Notify::new(), arrivals: Notify::new() }
+        let (sender, receiver, arrivals) = (Notify::new(), Notify::new(), Notify::new());
+        Self { state, sender, receiver, arrivals, holders: AtomicUsize::new(0) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -69,8 +73,6 @@ pub(super) struct State {
     pub(super) ended: bool,
     /// This side closes.
     pub(super) closing: bool,
-    /// Handles and streams alive; none left closes the connection.
-    pub(super) holders: usize,
 }
 
 /// One stream.
@@ -124,7 +126,6 @@ impl State {
             initial_credit: i64::from(INITIAL_WINDOW),
             ended: false,
             closing: false,
-            holders: 0,
         }
     }
 
@@ -275,7 +276,11 @@ impl State {
         self.forget_if_done(id);
     }
 
+    /// Answered by a server in kind, before any reply to a stream, so that both ends know to count before they send.
     fn settings(&mut self, initial_window: Option<u32>) {
+        if self.side == Side::Server && !self.peer_counts {
+            self.enqueue(&Control::Settings { initial_window: Some(INITIAL_WINDOW) });
+        }
         self.peer_counts = true;
         let Some(size) = initial_window.map(i64::from) else { return };
         let change = size - self.initial_credit;
