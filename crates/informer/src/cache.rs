@@ -81,6 +81,14 @@ impl<K: Object> Cache<K> {
         Self(shared)
     }
 
+    /// An empty cache that follows no server but its writer; for simulated worlds.
+    #[must_use]
+    pub fn detached() -> (Writer<K>, Self) {
+        let shared = Arc::new(Shared::new(CancellationToken::new()));
+        shared.replace(Vec::new(), 0);
+        (Writer(Arc::clone(&shared)), Self(shared))
+    }
+
     /// `namespace` is `None` for cluster-scoped types.
     #[must_use]
     pub fn get(&self, namespace: Option<&str>, name: &str) -> Option<Arc<K>> {
@@ -110,7 +118,8 @@ impl<K: Object> Cache<K> {
     /// An index over this cache: `values` says under which values to find an object. Indexes of one name are one index.
     #[must_use]
     pub fn index(&self, name: &'static str, values: fn(&K) -> Vec<String>) -> Index<K> {
-        let position = self.0.write().add_index(name, values);
+        let known = self.0.read().find_index(name);
+        let position = known.unwrap_or_else(|| self.0.write().add_index(name, values));
         Index { cache: self.clone(), position }
     }
 
@@ -140,6 +149,11 @@ impl<K: Object> Cache<K> {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.0.progress.borrow().revision
+    }
+
+    /// Waits until `done` holds of the cache; looks again whenever its revision advances.
+    pub async fn wait_until(&self, mut done: impl FnMut(&Self) -> bool) {
+        self.until(|_| done(self)).await;
     }
 
     /// Waits until the cache has seen `revision`, as of a write whose result the caller wants to find here.
@@ -174,6 +188,27 @@ impl<K> Clone for Cache<K> {
 impl<K> fmt::Debug for Cache<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache").field("progress", &*self.0.progress.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// Feeds a detached cache.
+pub struct Writer<K>(Arc<Shared<K>>);
+
+impl<K: Object> Writer<K> {
+    /// Takes over `object` unless the same object is there at its revision or a newer one.
+    pub fn apply(&self, object: K) {
+        self.0.apply(object);
+    }
+
+    /// Removes `object`, as of its revision.
+    pub fn remove(&self, object: &K) {
+        self.0.remove(object);
+    }
+}
+
+impl<K> fmt::Debug for Writer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
     }
 }
 

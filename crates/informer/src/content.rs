@@ -52,9 +52,13 @@ impl<K: Object> Content<K> {
         self.indexes[index].entries.get(value).into_iter().flat_map(BTreeMap::values)
     }
 
+    pub(crate) fn find_index(&self, name: &str) -> Option<usize> {
+        self.indexes.iter().position(|index| index.name == name)
+    }
+
     /// Adds an index over the present and future content, or finds the one of that name.
     pub(crate) fn add_index(&mut self, name: &'static str, values: IndexFn<K>) -> usize {
-        if let Some(position) = self.indexes.iter().position(|index| index.name == name) {
+        if let Some(position) = self.find_index(name) {
             return position;
         }
         let mut index = IndexData { name, values, entries: BTreeMap::new() };

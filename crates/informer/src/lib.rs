@@ -14,7 +14,7 @@ mod reflector;
 mod wire;
 
 pub use backoff::Backoff;
-pub use cache::{Cache, Index};
+pub use cache::{Cache, Index, Writer};
 pub use changes::{Change, ChangedKeys, Changes};
 pub use informers::Informers;
 pub use metadata::{Metadata, MetadataView};
