@@ -120,7 +120,7 @@ impl Feed {
     /// Opens caches of new deletable types and closes those of types that are no longer served.
     async fn rediscover(&mut self) {
         let key = |of: &Discovered| (of.resource.group.to_string(), of.resource.plural.to_string());
-        let served: BTreeMap<_, _> = self.discovered().await.into_iter().map(|of| (key(&of), of)).collect();
+        let served: BTreeMap<_, _> = deletable(&self.informers).await.into_iter().map(|of| (key(&of), of)).collect();
         self.types.retain(|key, _| served.contains_key(key));
         for (key, of) in served {
             if self.types.get(&key).is_some_and(|(known, _)| **known == of) {
@@ -134,21 +134,21 @@ impl Feed {
         }
         self.graph.set_types(self.types.values().map(|(of, _)| of));
     }
+}
 
-    /// The deletable types; asks until the server answers.
-    async fn discovered(&self) -> Vec<Discovered> {
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(30));
-        loop {
-            match discover(self.informers.client()).await {
-                Ok(mut served) => {
-                    served.retain(|of| ["delete", "list", "watch"].iter().all(|verb| of.can(verb)));
-                    served.retain(|of| !IGNORED.contains(&&*of.resource.plural));
-                    return served;
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "cannot discover what the server serves");
-                    tokio::time::sleep(backoff.next(&*self.informers.host().entropy)).await;
-                }
+/// The deletable types; asks until the server answers.
+async fn deletable(informers: &Informers) -> Vec<Discovered> {
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(30));
+    loop {
+        match discover(informers.client()).await {
+            Ok(mut served) => {
+                served.retain(|of| ["delete", "list", "watch"].iter().all(|verb| of.can(verb)));
+                served.retain(|of| !IGNORED.contains(&&*of.resource.plural));
+                return served;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot discover what the server serves");
+                tokio::time::sleep(backoff.next(&*informers.host().entropy)).await;
             }
         }
     }
