@@ -2,7 +2,9 @@
 #![expect(clippy::print_stderr, reason = "tests talk to the person who runs them")]
 
 pub mod cluster;
+pub mod image;
 pub mod machine;
+pub mod registry;
 
 pub use cluster::{Cluster, Printed};
 pub use machine::Machine;
