@@ -22,7 +22,8 @@ fn architecture_gives_a_reason_for_every_dependency() {
     let (architecture, manifest) = (text("ARCHITECTURE.md"), text("Cargo.toml"));
     let section = manifest.split("[workspace.dependencies]").nth(1).expect("the workspace has dependencies");
     let lines = section.split("\n[").next().expect("a section has text").lines();
-    let third_party = lines.filter(|l| !l.starts_with('#') && !l.contains("path =")).filter_map(|l| l.split(" =").next());
+    let third_party =
+        lines.filter(|l| !l.starts_with('#') && !l.contains("path =")).filter_map(|l| l.split(" =").next());
     let missing: Vec<_> =
         third_party.filter(|n| !n.is_empty() && !architecture.contains(&format!("`{n}`"))).map(str::to_owned).collect();
     report("dependencies without a reason in ARCHITECTURE.md:", &missing);

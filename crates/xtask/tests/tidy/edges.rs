@@ -67,7 +67,9 @@ fn arrows_go_down() {
             continue;
         };
         let free = allowed.contains(&"*");
-        findings.extend(used.iter().filter(|u| !free && !allowed.contains(&u.as_str())).map(|u| format!("{name} uses {u}")));
+        findings.extend(
+            used.iter().filter(|u| !free && !allowed.contains(&u.as_str())).map(|u| format!("{name} uses {u}")),
+        );
     }
     report("crate edges that the design does not have:", &findings);
 }

@@ -20,7 +20,9 @@ struct Function<'a> {
 fn functions(source: &Source) -> Vec<Function<'_>> {
     let lines: Vec<&str> = source.code.lines().collect();
     let starts = lines.iter().enumerate().filter_map(|(i, line)| Some((i, indent(line), name(line)?)));
-    starts.filter_map(|(i, depth, name)| Some(Function { path: &source.path, name, lines: length(&lines[i..], depth)? })).collect()
+    starts
+        .filter_map(|(i, depth, name)| Some(Function { path: &source.path, name, lines: length(&lines[i..], depth)? }))
+        .collect()
 }
 
 fn indent(line: &str) -> usize {
@@ -29,8 +31,9 @@ fn indent(line: &str) -> usize {
 
 /// The function's name when the line opens one.
 fn name(line: &str) -> Option<&str> {
-    let mut words = line.trim_start().split_whitespace();
-    let qualifier = |w: &str| w.starts_with("pub") || ["const", "async", "unsafe", "extern", "\"C\"", "in", "super)"].contains(&w);
+    let mut words = line.split_whitespace();
+    let qualifier =
+        |w: &str| w.starts_with("pub") || ["const", "async", "unsafe", "extern", "\"C\"", "in", "super)"].contains(&w);
     let after = words.by_ref().find(|w| !qualifier(w))?;
     (after == "fn").then(|| words.next())?.map(|n| n.split(['(', '<']).next().unwrap_or(n))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{report, root};
 
 /// A source file without its trailing inline test module.
-pub struct Source {
+pub(crate) struct Source {
     /// Path relative to the workspace root.
     pub path: String,
     pub code: String,
@@ -19,7 +19,7 @@ const LONGEST_FILE: usize = 600;
 const LONG_FILES: &[(&str, &str)] = &[];
 
 /// Every `.rs` file under `crates/*/src`, in path order.
-pub fn all() -> Vec<Source> {
+pub(crate) fn all() -> Vec<Source> {
     let mut files = Vec::new();
     for package in folders(&root().join("crates")) {
         collect(&package.join("src"), &mut files);
