@@ -1,0 +1,75 @@
+//! Cgroups of pods, spelt for the cgroupfs driver: `<root>[/burstable|/besteffort]/pod<uid>`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::pod::qos::Qos;
+
+const MOUNT: &str = "/sys/fs/cgroup";
+
+/// The cgroup of a pod.
+#[must_use]
+pub fn pod(root: &str, pod: &Pod) -> String {
+    let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+    match Qos::of(pod) {
+        Qos::Guaranteed => format!("{root}/pod{uid}"),
+        Qos::Burstable => format!("{root}/burstable/pod{uid}"),
+        Qos::BestEffort => format!("{root}/besteffort/pod{uid}"),
+    }
+}
+
+/// Makes the cgroup and limits it, as far as the machine lets us. Runtimes make what is missing below it.
+pub fn prepare(group: &str, limits: &cri::LinuxContainerResources) -> io::Result<()> {
+    if unified() {
+        return Ok(());
+    }
+    let knobs = [
+        ("cpu", "cpu.shares", limits.cpu_shares),
+        ("cpu", "cpu.cfs_quota_us", limits.cpu_quota),
+        ("memory", "memory.limit_in_bytes", limits.memory_limit_in_bytes),
+    ];
+    for (controller, file, value) in knobs.into_iter().filter(|(_, _, value)| *value > 0) {
+        let dir = below(&Path::new(MOUNT).join(controller), group);
+        std::fs::create_dir_all(&dir)?;
+        std::fs::write(dir.join(file), value.to_string())?;
+    }
+    Ok(())
+}
+
+/// Removes the cgroup in every hierarchy; what still has processes stays.
+pub fn remove(group: &str) {
+    if group.is_empty() {
+        return;
+    }
+    for hierarchy in hierarchies() {
+        remove_tree(&below(&hierarchy, group));
+    }
+}
+
+fn unified() -> bool {
+    Path::new(MOUNT).join("cgroup.controllers").exists()
+}
+
+fn hierarchies() -> Vec<PathBuf> {
+    let mut all = vec![PathBuf::from(MOUNT)];
+    if !unified() {
+        all.extend(std::fs::read_dir(MOUNT).into_iter().flatten().flatten().map(|entry| entry.path()));
+    }
+    all
+}
+
+fn below(hierarchy: &Path, group: &str) -> PathBuf {
+    hierarchy.join(group.trim_start_matches('/'))
+}
+
+/// Cgroups are removed innermost first; their files go with them.
+fn remove_tree(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path());
+        }
+    }
+    let _ = std::fs::remove_dir(dir);
+}
