@@ -103,9 +103,9 @@ impl<K: Kind> Watch for On<K> {
 }
 
 /// The keys function of the type a controller is about.
-pub fn itself<K: Kind>(object: &K, _: &World, keys: &mut Vec<Key>) {
+pub(crate) fn itself<K: Kind>(object: &K, _: &World, keys: &mut Vec<Key>) {
     keys.push(informer::Object::key(object));
 }
 
 /// The keys function of types that are read but do not trigger.
-pub fn nothing<K: Kind>(_: &K, _: &World, _: &mut Vec<Key>) {}
+pub(crate) fn nothing<K: Kind>(_: &K, _: &World, _: &mut Vec<Key>) {}

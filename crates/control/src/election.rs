@@ -20,6 +20,9 @@ const RETRY: Duration = Duration::from_secs(2);
 /// The delay before asking again while the server is not there yet.
 const UNREACHABLE_RETRY: Duration = Duration::from_millis(200);
 
+/// How long giving back the lease may take at shutdown.
+const DRAIN: Duration = Duration::from_secs(3);
+
 /// A candidate for one lease.
 #[derive(Debug, Clone)]
 pub struct Candidate {
@@ -63,6 +66,18 @@ impl Candidate {
             }
         }
         ended
+    }
+
+    /// As [`Candidate::lead`], where shutdown ends the wait for leadership; `work` ends itself at shutdown.
+    pub async fn lead_until_shutdown<F: Future<Output = ()>>(&self, client: &Client, host: &Host, work: F) -> Ended {
+        let shutdown = host.shutdown();
+        let lead = self.lead(client, host, work);
+        tokio::pin!(lead);
+        tokio::select! {
+            biased;
+            ended = &mut lead => ended,
+            () = shutdown.cancelled() => tokio::time::timeout(DRAIN, lead).await.unwrap_or(Ended::Finished),
+        }
     }
 
     async fn acquire(&self, leases: &Api<Lease>, host: &Host) {

@@ -81,23 +81,9 @@ impl Role for ControllerManager {
             work.await;
             return Ok(());
         };
-        let shutdown = host.shutdown();
-        let lead = candidate.lead(self.informers.client(), &host, work);
-        tokio::pin!(lead);
-        // Before it leads, shutdown ends the wait; while it leads, the work ends itself and the lease is given back.
-        tokio::select! {
-            biased;
-            ended = &mut lead => finish(ended),
-            () = shutdown.cancelled() => match tokio::time::timeout(DRAIN, lead).await {
-                Ok(ended) => finish(ended),
-                Err(_) => Ok(()),
-            },
-        }
+        finish(candidate.lead_until_shutdown(self.informers.client(), &host, work).await)
     }
 }
-
-/// How long giving back the lease may take at shutdown.
-const DRAIN: std::time::Duration = std::time::Duration::from_secs(3);
 
 fn finish(ended: Ended) -> Result<(), RoleError> {
     match ended {

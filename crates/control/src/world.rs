@@ -143,7 +143,7 @@ fn controller_values<K: Kind>(object: &K) -> Vec<String> {
 }
 
 /// The owner that manages the object, if any.
-pub fn controller_of<K: kube::Resource>(object: &K) -> Option<&OwnerReference> {
+pub(crate) fn controller_of<K: kube::Resource>(object: &K) -> Option<&OwnerReference> {
     object.meta().owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))
 }
 

@@ -1,0 +1,167 @@
+//! Pods that wait for a place: ready to be tried, backing off, or waiting for something to change.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::plugins::{ClusterEvent, helps};
+use crate::pod::PodInfo;
+
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
+/// A pod that nothing helped is tried again after this long, in case we misjudged what helps.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+type Uid = Box<str>;
+/// Higher priority first, then older pods, then by name.
+type Order = (Reverse<i32>, Option<Timestamp>, Box<str>, Box<str>, Uid);
+
+/// The pods without a place.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    pods: BTreeMap<Uid, Waiting>,
+    active: BTreeSet<(Order, Uid)>,
+    /// Backing off, or waiting at most so long.
+    timeline: BTreeSet<(Instant, Uid)>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    pod: Arc<PodInfo>,
+    attempts: u32,
+    state: State,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Active,
+    /// Being bound.
+    InFlight,
+    /// Until its time comes.
+    BackingOff(Instant),
+    /// Until an event helps, or its time comes; with the end of the back-off it has to keep even so.
+    Unschedulable {
+        rejected_by: Vec<&'static str>,
+        backoff: Instant,
+        until: Instant,
+    },
+}
+
+fn order(pod: &PodInfo) -> Order {
+    (Reverse(pod.priority), pod.created, pod.namespace.clone(), pod.name.clone(), pod.uid.clone())
+}
+
+impl Queue {
+    /// Adds a pod, or takes over its new form: a changed pod is worth a try at once.
+    pub(crate) fn set(&mut self, pod: Arc<PodInfo>) {
+        let uid = pod.uid.clone();
+        let attempts = match self.pods.get(&uid) {
+            Some(Waiting { state: State::InFlight, attempts, .. }) => {
+                let waiting = Waiting { pod, attempts: *attempts, state: State::InFlight };
+                self.pods.insert(uid, waiting);
+                return;
+            }
+            Some(known) => known.attempts,
+            None => 0,
+        };
+        self.remove(&uid);
+        self.active.insert((order(&pod), uid.clone()));
+        self.pods.insert(uid, Waiting { pod, attempts, state: State::Active });
+    }
+
+    pub(crate) fn remove(&mut self, uid: &str) {
+        let Some(waiting) = self.pods.remove(uid) else { return };
+        self.unlink(uid, &waiting);
+    }
+
+    fn unlink(&mut self, uid: &str, waiting: &Waiting) {
+        match &waiting.state {
+            State::Active => {
+                self.active.remove(&(order(&waiting.pod), uid.into()));
+            }
+            State::InFlight => {}
+            State::BackingOff(until) | State::Unschedulable { until, .. } => {
+                self.timeline.remove(&(*until, uid.into()));
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, uid: &str) -> Option<&Arc<PodInfo>> {
+        self.pods.get(uid).map(|waiting| &waiting.pod)
+    }
+
+    /// The next pod to try; it counts as in flight from then on.
+    pub(crate) fn pop(&mut self) -> Option<Arc<PodInfo>> {
+        let (_, uid) = self.active.pop_first()?;
+        let waiting = self.pods.get_mut(&uid)?;
+        waiting.state = State::InFlight;
+        waiting.attempts = waiting.attempts.saturating_add(1);
+        Some(Arc::clone(&waiting.pod))
+    }
+
+    /// No node would do: wait until something changes that concerns these plugins.
+    pub(crate) fn reject(&mut self, uid: &str, rejected_by: Vec<&'static str>, now: Instant) {
+        let Some(waiting) = self.pods.get_mut(uid) else { return };
+        let (backoff, until) = (now + backoff(waiting.attempts), now + LONGEST_WAIT);
+        waiting.state = State::Unschedulable { rejected_by, backoff, until };
+        self.timeline.insert((until, uid.into()));
+    }
+
+    /// The try failed for another reason than the cluster's state: try again after a while.
+    pub(crate) fn back_off(&mut self, uid: &str, now: Instant) {
+        let Some(waiting) = self.pods.get_mut(uid) else { return };
+        let until = now + backoff(waiting.attempts);
+        waiting.state = State::BackingOff(until);
+        self.timeline.insert((until, uid.into()));
+    }
+
+    /// Gives the pods that `event` may help another try.
+    pub(crate) fn happened(&mut self, event: ClusterEvent, now: Instant) {
+        let helped = |waiting: &Waiting| match &waiting.state {
+            State::Unschedulable { rejected_by, .. } => helps(event, rejected_by),
+            _ => false,
+        };
+        let uids: Vec<Uid> =
+            self.pods.iter().filter(|(_, waiting)| helped(waiting)).map(|(uid, _)| uid.clone()).collect();
+        for uid in uids {
+            self.retry(&uid, now);
+        }
+    }
+
+    fn retry(&mut self, uid: &str, now: Instant) {
+        let Some(mut waiting) = self.pods.remove(uid) else { return };
+        self.unlink(uid, &waiting);
+        waiting.state = match waiting.state {
+            State::Unschedulable { backoff, .. } if backoff > now => {
+                self.timeline.insert((backoff, uid.into()));
+                State::BackingOff(backoff)
+            }
+            _ => {
+                self.active.insert((order(&waiting.pod), uid.into()));
+                State::Active
+            }
+        };
+        self.pods.insert(uid.into(), waiting);
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.timeline.first().map(|(when, _)| *when)
+    }
+
+    /// Gives every pod whose time has come another try.
+    pub(crate) fn promote(&mut self, now: Instant) {
+        while let Some((when, uid)) = self.timeline.first().cloned()
+            && when <= now
+        {
+            self.retry(&uid, now);
+        }
+    }
+}
+
+fn backoff(attempts: u32) -> Duration {
+    FIRST_BACKOFF.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(LONGEST_BACKOFF)
+}
