@@ -95,7 +95,7 @@ impl Quantity {
 
     /// The sum; a zero takes the other's format. Saturates.
     #[must_use]
-    pub fn add(self, other: Self) -> Self {
+    pub fn plus(self, other: Self) -> Self {
         let format = if self.is_zero() { other.format } else { self.format };
         let scale = self.scale.min(other.scale);
         let mantissa = self.at(scale).saturating_add(other.at(scale));
@@ -104,8 +104,8 @@ impl Quantity {
 
     /// The difference; a zero takes the other's format. Saturates.
     #[must_use]
-    pub fn sub(self, other: Self) -> Self {
-        self.add(Self { mantissa: other.mantissa.saturating_neg(), ..other })
+    pub fn minus(self, other: Self) -> Self {
+        self.plus(Self { mantissa: other.mantissa.saturating_neg(), ..other })
     }
 
     /// The mantissa at a smaller or equal scale; saturates.
@@ -290,8 +290,8 @@ mod tests {
     fn arithmetic() {
         let q = |text| Quantity::parse(text).expect(text);
         assert!(q("1") == q("1000m") && q("1Gi") > q("1G") && q("1m") > Quantity::ZERO);
-        assert_eq!(q("1").add(q("500m")).to_string(), "1500m");
-        assert_eq!(q("1Gi").sub(q("512Mi")).to_string(), "512Mi");
+        assert_eq!(q("1").plus(q("500m")).to_string(), "1500m");
+        assert_eq!(q("1Gi").minus(q("512Mi")).to_string(), "512Mi");
         assert_eq!((q("1.1").value(), q("1.0001").milli_value(), q("-1.1").value()), (2, 1001, -2));
         assert_eq!(q("1e30").value(), i64::MAX);
     }
@@ -303,7 +303,7 @@ mod tests {
             let printed = parsed.to_string();
             let again = Quantity::parse(&printed).expect("canonical text parses");
             prop_assert_eq!(parsed, again);
-            prop_assert_eq!(printed.clone(), again.to_string());
+            prop_assert_eq!(printed, again.to_string());
         }
 
         #[test]

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use presence::Presence;
@@ -70,8 +70,10 @@ fn condense(document: &Value, protos: &Protos) -> Result<String> {
         document["definitions"].as_object().ok_or_else(|| Error::Content("the document has no definitions".into()))?;
     let presence = Presence::parse(include_str!("facts/presence.txt"))?;
     let mut types = BTreeMap::new();
+    let none = Map::new();
     for (name, definition) in definitions {
-        if let (Some(short), Some(properties)) = (swagger::short_name(name), definition["properties"].as_object()) {
+        if let (Some(short), "object") = (swagger::short_name(name), definition["type"].as_str().unwrap_or_default()) {
+            let properties = definition["properties"].as_object().unwrap_or(&none);
             types.insert(short, (swagger::proto_name(name), definition, properties));
         }
     }
@@ -100,7 +102,7 @@ fn file<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> 
 }
 
 /// All properties: kind and version first, then in the order of the proto message, what it lacks last.
-fn order(properties: &serde_json::Map<String, Value>, message: Option<&Message>, protos: &Protos) -> Vec<Line> {
+fn order(properties: &Map<String, Value>, message: Option<&Message>, protos: &Protos) -> Vec<Line> {
     let mut lines = Vec::new();
     for name in ["kind", "apiVersion"] {
         if properties.contains_key(name) && message.is_none_or(|m| m.field(name).is_none()) {
@@ -117,13 +119,7 @@ fn order(properties: &serde_json::Map<String, Value>, message: Option<&Message>,
 }
 
 /// Appends the fields of a message; a field that JSON does not have is a struct that Go inlines.
-fn append(
-    lines: &mut Vec<Line>,
-    properties: &serde_json::Map<String, Value>,
-    message: &Message,
-    outer: &str,
-    protos: &Protos,
-) {
+fn append(lines: &mut Vec<Line>, properties: &Map<String, Value>, message: &Message, outer: &str, protos: &Protos) {
     for field in &message.fields {
         if let Some(name) = swagger::json_name(&field.name, properties) {
             lines.push(Line { name, number: format!("{outer}{}", field.number) });
