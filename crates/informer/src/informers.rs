@@ -19,9 +19,14 @@ use crate::wire::{Projection, Source};
 
 /// Hands out caches; cheap to clone. One for the whole process, or one for each identity when roles run apart.
 #[derive(Clone)]
-pub struct Informers(Arc<Inner>);
+pub struct Informers {
+    shared: Arc<Inner>,
+    /// What the holder acts as; reading is done by the shared client.
+    client: Client,
+}
 
 struct Inner {
+    /// Lists and watches.
     client: Client,
     host: Host,
     /// The values are `Weak<Shared<K>>`.
@@ -41,18 +46,26 @@ struct Identity {
 impl Informers {
     #[must_use]
     pub fn new(client: Client, host: Host) -> Self {
-        Self(Arc::new(Inner { client, host, caches: Mutex::new(BTreeMap::new()) }))
+        let caches = Mutex::new(BTreeMap::new());
+        Self { shared: Arc::new(Inner { client: client.clone(), host, caches }), client }
     }
 
-    /// The client whose identity lists and watches.
+    /// The same caches for a holder that acts with a client of its own: roles of one process share what they read and
+    /// keep their own identities for what they do.
+    #[must_use]
+    pub fn acting_as(&self, client: Client) -> Self {
+        Self { shared: self.shared.clone(), client }
+    }
+
+    /// The client with which the holder acts.
     #[must_use]
     pub fn client(&self) -> &Client {
-        &self.0.client
+        &self.client
     }
 
     #[must_use]
     pub fn host(&self) -> &Host {
-        &self.0.host
+        &self.shared.host
     }
 
     /// All objects of type `K`.
@@ -93,19 +106,19 @@ impl Informers {
             scope,
             view: TypeId::of::<V>(),
         };
-        let mut caches = self.0.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut caches = self.shared.caches.lock().unwrap_or_else(PoisonError::into_inner);
         let found = caches.get(&identity).and_then(|weak| weak.downcast_ref::<Weak<Shared<V>>>()?.upgrade());
         if let Some(shared) = found {
             return Cache::new(shared);
         }
         caches.retain(|_, weak| is_alive_or_other::<V>(weak.as_ref()));
-        let source = Source::new(self.0.client.clone(), resource, &identity.scope, projection);
+        let source = Source::new(self.shared.client.clone(), resource, &identity.scope, projection);
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared::<V>::new(stop.clone()));
         caches.insert(identity, Box::new(Arc::downgrade(&shared)));
         drop(caches);
-        let run = reflector::run(source, Arc::downgrade(&shared), self.0.host.clone(), stop);
-        self.0.host.tasks.spawn("informer", OnEnd::Expected, run);
+        let run = reflector::run(source, Arc::downgrade(&shared), self.shared.host.clone(), stop);
+        self.shared.host.tasks.spawn("informer", OnEnd::Expected, run);
         Cache::new(shared)
     }
 }
