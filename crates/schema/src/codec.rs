@@ -84,6 +84,8 @@ impl fmt::Display for Issue {
 pub const MAX_ISSUES: usize = 256;
 /// Deeper objects are refused.
 pub const MAX_DEPTH: usize = 128;
+/// Deeper YAML is refused: its parser takes more stack for each level.
+pub const MAX_YAML_DEPTH: usize = 64;
 
 /// Reads and normalises an object of a type.
 ///
@@ -137,3 +139,6 @@ pub fn encode(value: &Value, format: Format) -> Vec<u8> {
         Format::Yaml => yaml::write(value).into_bytes(),
     }
 }
+
+#[cfg(test)]
+mod tests;

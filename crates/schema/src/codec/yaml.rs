@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{DecodeError, MAX_DEPTH};
+use super::{DecodeError, MAX_YAML_DEPTH};
 
 /// Runs a visitor over the first document, within budgets against alias bombs, deep nesting and endless documents.
 pub(super) fn with_parser(
@@ -12,7 +12,7 @@ pub(super) fn with_parser(
     let text = std::str::from_utf8(bytes).map_err(DecodeError::Utf8)?;
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_depth: MAX_DEPTH,
+            max_depth: MAX_YAML_DEPTH,
             max_aliases: 1_000,
             max_anchors: 1_000,
         },
