@@ -67,6 +67,10 @@ pub trait Watch: Send + Sync {
     /// As [`Watch::open`], with an empty cache that the simulation writes.
     #[cfg(test)]
     fn simulate(&self, caches: &mut Caches);
+
+    /// The keys for everything there is.
+    #[cfg(test)]
+    fn keys(&self, world: &World) -> Vec<Key>;
 }
 
 /// Watches the type `K`; the function adds the keys that an object concerns.
@@ -99,6 +103,13 @@ impl<K: Kind> Watch for On<K> {
     #[cfg(test)]
     fn simulate(&self, caches: &mut Caches) {
         caches.simulate::<K>();
+    }
+
+    #[cfg(test)]
+    fn keys(&self, world: &World) -> Vec<Key> {
+        let mut keys = Vec::new();
+        world.list::<K>().iter().for_each(|object| (self.0)(object, world, &mut keys));
+        keys
     }
 }
 

@@ -109,6 +109,11 @@ impl Graph {
         self.read().types.get(&(group.to_owned(), owner.kind.clone())).cloned()
     }
 
+    #[cfg(test)]
+    pub(crate) fn uids(&self) -> Vec<Box<str>> {
+        self.read().nodes.keys().cloned().collect()
+    }
+
     /// Waits until the content of all types has arrived once.
     pub async fn synced(&self) {
         self.until(|_| true).await;

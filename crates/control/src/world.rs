@@ -161,6 +161,8 @@ pub struct Caches {
     by_resource: BTreeMap<(String, String), Box<dyn Erased>>,
     graph: Option<Graph>,
     settings: Settings,
+    #[cfg(test)]
+    pub(crate) tables: BTreeMap<(String, String), Box<dyn crate::sim::Table>>,
 }
 
 impl Caches {
@@ -173,6 +175,22 @@ impl Caches {
         let resource = Resource::of::<K>();
         self.by_resource.insert((resource.group.into(), resource.plural.into()), Box::new(cache.clone()));
         self.by_type.insert(TypeId::of::<K>(), Box::new(cache));
+    }
+
+    /// An empty cache that the simulation writes.
+    #[cfg(test)]
+    pub(crate) fn simulate<K: Kind>(&mut self) {
+        if self.typed::<K>().is_none() {
+            let (writer, cache) = Cache::<K>::detached();
+            let resource = Resource::of::<K>();
+            self.insert(cache.clone());
+            self.tables.insert((resource.group.into(), resource.plural.into()), Box::new((writer, cache)));
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_graph(&self) -> bool {
+        self.graph.is_some()
     }
 
     pub fn set_graph(&mut self, graph: Graph) {

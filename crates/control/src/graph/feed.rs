@@ -55,9 +55,16 @@ impl Watch for Everything {
 
     #[cfg(test)]
     fn simulate(&self, caches: &mut Caches) {
-        let graph = Graph::default();
-        graph.bump();
-        caches.set_graph(graph);
+        if !caches.has_graph() {
+            let graph = Graph::default();
+            graph.bump();
+            caches.set_graph(graph);
+        }
+    }
+
+    #[cfg(test)]
+    fn keys(&self, world: &World) -> Vec<Key> {
+        world.graph().uids().iter().map(|uid| Key::new(None, uid)).collect()
     }
 }
 

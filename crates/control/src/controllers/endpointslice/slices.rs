@@ -112,8 +112,10 @@ impl Builder<'_> {
     fn create(&mut self, ports: &[EndpointPort], endpoints: Vec<Endpoint>) {
         let meta = &self.service.metadata;
         let base = meta.name.as_deref().unwrap_or_default();
+        // Families are planned apart and must not meet in a name.
+        let owner = format!("{}/{}", meta.uid.as_deref().unwrap_or_default(), self.family.name());
         let name = loop {
-            let name = names::child(base, meta.uid.as_deref().unwrap_or_default(), self.world.nonce(), self.number);
+            let name = names::child(base, &owner, self.world.nonce(), self.number);
             self.number += 1;
             if self.world.get::<EndpointSlice>(meta.namespace.as_deref(), &name).is_none() {
                 break name;
