@@ -103,6 +103,11 @@ impl Rule {
     }
 
     #[must_use]
+    pub fn output_starts_with(self, prefix: &str) -> Self {
+        self.link(MetaKey::OutputName, prefix.as_bytes().to_vec(), false)
+    }
+
+    #[must_use]
     pub fn output_does_not_start_with(self, prefix: &str) -> Self {
         self.link(MetaKey::OutputName, prefix.as_bytes().to_vec(), true)
     }
@@ -142,12 +147,13 @@ impl Rule {
     /// The source is an address of this host.
     #[must_use]
     pub fn source_is_local(self) -> Self {
-        const LOCAL: u32 = 2;
-        self.expression(Expression::Fib { result: FibResult::SourceType, into: SCRATCH }).equal(
-            SCRATCH,
-            LOCAL.to_ne_bytes().to_vec(),
-            false,
-        )
+        self.local(FibResult::SourceType)
+    }
+
+    /// The destination is an address of this host.
+    #[must_use]
+    pub fn destination_is_local(self) -> Self {
+        self.local(FibResult::DestinationType)
     }
 
     /// All of these bits of the packet's mark are set.
@@ -190,6 +196,12 @@ impl Rule {
     fn masked(self, bits: u32) -> Self {
         let mask = bits.to_ne_bytes().to_vec();
         self.expression(Expression::Bitwise { from: SCRATCH, into: SCRATCH, mask, xor: vec![0; 4] })
+    }
+
+    fn local(self, result: FibResult) -> Self {
+        const LOCAL: u32 = 2;
+        let local = LOCAL.to_ne_bytes().to_vec();
+        self.expression(Expression::Fib { result, into: SCRATCH }).equal(SCRATCH, local, false)
     }
 
     fn link(self, key: MetaKey, bytes: Vec<u8>, negated: bool) -> Self {

@@ -1,4 +1,5 @@
 //! Batches against the kernel, read back with the `nft` program.
+#![expect(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
 #[path = "support/namespace.rs"]
 mod namespace;

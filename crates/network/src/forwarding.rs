@@ -20,3 +20,10 @@ pub(crate) fn enable(cidrs: &[IpNet]) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// Lets this host reach pods from its loopback addresses: ports of the node also answer on 127.0.0.1. The firewall
+/// keeps pods from the loopback addresses in turn.
+pub(crate) fn allow_loopback(link: &str) -> Result<(), Error> {
+    let path = format!("/proc/sys/net/ipv4/conf/{link}/route_localnet");
+    fs::write(&path, "1").map_err(Error::system(format!("write 1 to {path}")))
+}

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::host_ports::HostPort;
 
 const VERSION: u64 = 1;
 /// Bytes; a lease is far smaller.
@@ -23,6 +24,8 @@ pub(crate) struct Lease {
     pub(crate) sandbox: String,
     pub(crate) slot: String,
     pub(crate) addresses: Vec<IpAddr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) host_ports: Vec<HostPort>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -108,9 +111,12 @@ fn remove(path: &Path) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host_ports::Protocol;
 
     fn lease(slot: &str) -> Lease {
-        Lease { sandbox: format!("sandbox-{slot}"), slot: slot.into(), addresses: vec!["10.42.0.5".parse().unwrap()] }
+        let port = HostPort { protocol: Protocol::Udp, host_address: None, host_port: 53, pod_port: 5353 };
+        let addresses = vec!["10.42.0.5".parse().unwrap()];
+        Lease { sandbox: format!("sandbox-{slot}"), slot: slot.into(), addresses, host_ports: vec![port] }
     }
 
     #[test]

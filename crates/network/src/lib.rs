@@ -12,6 +12,7 @@ mod cidr;
 mod error;
 mod firewall;
 mod forwarding;
+mod host_ports;
 mod ipam;
 mod lease;
 mod names;
@@ -20,8 +21,10 @@ mod network;
 mod options;
 mod pool;
 mod rtnl;
+mod setup;
 
 pub use cidr::{choose_cidrs, existing_routes, first_address};
 pub use error::Error;
+pub use host_ports::{HostPort, Protocol};
 pub use network::{Attachment, Network};
 pub use options::Options;

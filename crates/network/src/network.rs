@@ -1,8 +1,6 @@
 //! The pod network of a node: start, attach, detach, clean up.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +10,12 @@ use host::{Host, OnEnd};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 
+use crate::host_ports::HostPort;
 use crate::ipam::Ipam;
 use crate::lease::{Lease, Leases};
 use crate::namespace::Namespaces;
-use crate::pool::{Pool, Slot, absent_is_fine, delete_slot, link_index};
-use crate::rtnl::{self, Rtnl};
+use crate::pool::{Pool, Slot, delete_slot};
+use crate::setup::{cleanup, put_gateways};
 use crate::{Error, Options, firewall, forwarding, names};
 
 /// How long the pool rests after a failure.
@@ -87,8 +86,16 @@ impl Network {
     /// # Errors
     /// When every address is held, or the kernel refuses; nothing is then held.
     pub async fn attach(&self, sandbox_id: &str) -> Result<Attachment, Error> {
+        self.attach_with_ports(sandbox_id, Vec::new()).await
+    }
+
+    /// Like [`Network::attach`], and leads ports of the node to the pod. A sandbox that is attached keeps its ports.
+    ///
+    /// # Errors
+    /// Also when another pod holds one of the ports.
+    pub async fn attach_with_ports(&self, sandbox_id: &str, ports: Vec<HostPort>) -> Result<Attachment, Error> {
         let (inner, sandbox) = (self.0.clone(), sandbox_id.to_owned());
-        blocking(move || inner.attach(&sandbox)).await
+        blocking(move || inner.attach(&sandbox, ports)).await
     }
 
     /// What `sandbox_id` holds, found again after a restart too.
@@ -108,7 +115,7 @@ impl Network {
     /// and ends with its last process; the addresses are not used again before the link is gone.
     ///
     /// # Errors
-    /// When the lease cannot be removed; it is then still held.
+    /// When ports of the node cannot be taken back; everything else is.
     pub async fn detach(&self, sandbox_id: &str) -> Result<(), Error> {
         let (inner, sandbox) = (self.0.clone(), sandbox_id.to_owned());
         blocking(move || inner.detach(&sandbox)).await
@@ -138,13 +145,13 @@ impl Inner {
         let gateways = options.gateways();
         forwarding::enable(&options.pod_cidrs)?;
         put_gateways(&gateways, &options)?;
-        firewall::install(&options, &gateways)?;
         let state = recover(&options, &namespaces, &leases, &reaper)?;
+        firewall::install(&options, &gateways, state.held.values().map(|held| &held.lease))?;
         let (pool, taken, state) = (Pool::default(), Notify::new(), Mutex::new(state));
         Ok(Self { options, gateways, host, namespaces, leases, pool, taken, state, reaper })
     }
 
-    fn attach(&self, sandbox: &str) -> Result<Attachment, Error> {
+    fn attach(&self, sandbox: &str, host_ports: Vec<HostPort>) -> Result<Attachment, Error> {
         if let Some(held) = self.state().held.get(sandbox) {
             return Ok(self.attachment(&held.lease));
         }
@@ -152,15 +159,17 @@ impl Inner {
         self.taken.notify_one();
         let mut slot = slot.map_or_else(|| self.create_slot(), Ok)?;
         let (offset, addresses) = self.take_addresses(&slot.id)?;
-        let lease = Lease { sandbox: sandbox.to_owned(), slot: slot.id.clone(), addresses };
+        let lease = Lease { sandbox: sandbox.to_owned(), slot: slot.id.clone(), addresses, host_ports };
         let assigned = self.leases.write(&lease).and_then(|()| slot.assign(&lease.addresses, &self.gateways));
-        if let Err(error) = assigned {
+        if let Err(error) = assigned.and_then(|()| firewall::open_ports(&self.options.instance, &lease)) {
             self.give_up(&lease.slot, Some(offset));
             return Err(error);
         }
         let attachment = self.attachment(&lease);
         let held = Held { lease, offset: Some(offset) };
-        if let Some(raced) = self.state().held.insert(sandbox.to_owned(), held) {
+        let raced = self.state().held.insert(sandbox.to_owned(), held);
+        if let Some(raced) = raced {
+            firewall::close_ports(&self.options.instance, &raced.lease)?;
             self.give_up(&raced.lease.slot, raced.offset);
         }
         Ok(attachment)
@@ -179,12 +188,10 @@ impl Inner {
     }
 
     fn detach(&self, sandbox: &str) -> Result<(), Error> {
-        let Some(slot) = self.state().held.get(sandbox).map(|held| held.lease.slot.clone()) else { return Ok(()) };
-        self.leases.remove(&slot)?;
-        if let Some(held) = self.state().held.remove(sandbox) {
-            self.give_up(&held.lease.slot, held.offset);
-        }
-        Ok(())
+        let Some(held) = self.state().held.remove(sandbox) else { return Ok(()) };
+        let freed = firewall::close_ports(&self.options.instance, &held.lease);
+        self.give_up(&held.lease.slot, held.offset);
+        freed
     }
 
     /// Hands a slot to the reaper; the next start finds it when there is no reaper any more.
@@ -285,102 +292,6 @@ async fn reap(inner: Arc<Inner>, mut doomed: mpsc::UnboundedReceiver<Doomed>) {
             tracing::warn!(error = &error as &dyn std::error::Error, "a network namespace could not be deleted");
         }
     }
-}
-
-fn put_gateways(gateways: &[IpAddr], options: &Options) -> Result<(), Error> {
-    let lo = link_index("lo")?;
-    let mut requests = vec![rtnl::link_up(lo)];
-    for gateway in gateways {
-        requests.push(rtnl::add_address(lo, *gateway));
-    }
-    for service in &options.service_cidrs {
-        let source = gateways.iter().find(|gateway| gateway.is_ipv4() == service.addr().is_ipv4());
-        requests.push(rtnl::add_route(*service, lo, source.copied()));
-    }
-    record(options, gateways)?;
-    Rtnl::open()?.apply(requests)
-}
-
-/// What [`Network::cleanup`] cannot find by name: remembered before it is set up.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Setup {
-    version: u64,
-    gateways: Vec<IpAddr>,
-    service_cidrs: Vec<ipnet::IpNet>,
-}
-
-const SETUP_VERSION: u64 = 1;
-
-fn record(options: &Options, gateways: &[IpAddr]) -> Result<(), Error> {
-    let path = options.state_dir.join("setup.json");
-    let setup =
-        Setup { version: SETUP_VERSION, gateways: gateways.to_vec(), service_cidrs: options.service_cidrs.clone() };
-    let bytes = serde_json::to_vec(&setup).map_err(|error| Error::system("encode the network setup")(error.into()))?;
-    let unfinished = path.with_extension("new");
-    fs::write(&unfinished, bytes).map_err(Error::system(format!("write {}", unfinished.display())))?;
-    fs::rename(&unfinished, &path).map_err(Error::system(format!("replace {}", path.display())))
-}
-
-fn cleanup(instance: &str, state_dir: &Path) -> Result<(), Error> {
-    let mut outcome = firewall::remove(instance);
-    let mut attempt = |next: Result<(), Error>| {
-        if outcome.is_ok() {
-            outcome = next;
-        }
-    };
-    attempt(remove_setup(&state_dir.join("setup.json")));
-    attempt(remove_namespaces(instance, state_dir));
-    attempt(remove_links(instance));
-    attempt(match fs::remove_dir_all(state_dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::system(format!("remove {}", state_dir.display()))(error))
-        }
-        _ => Ok(()),
-    });
-    outcome
-}
-
-fn remove_setup(path: &Path) -> Result<(), Error> {
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        read => read.map_err(Error::system(format!("read {}", path.display())))?,
-    };
-    let setup: Setup = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::system(format!("read {}", path.display()))(error.into()))?;
-    if setup.version != SETUP_VERSION {
-        return Err(Error::Version { path: path.to_owned(), found: setup.version, known: SETUP_VERSION });
-    }
-    let lo = link_index("lo")?;
-    let mut rtnl = Rtnl::open()?;
-    for service in setup.service_cidrs {
-        absent_is_fine(rtnl.apply(vec![rtnl::delete_route(service, lo)]))?;
-    }
-    for gateway in setup.gateways {
-        absent_is_fine(rtnl.apply(vec![rtnl::delete_address(lo, gateway)]))?;
-    }
-    Ok(())
-}
-
-fn remove_namespaces(instance: &str, state_dir: &Path) -> Result<(), Error> {
-    if !state_dir.join("netns").exists() {
-        return Ok(());
-    }
-    let namespaces = Namespaces::open(state_dir)?;
-    for slot in namespaces.list()? {
-        delete_slot(instance, &slot, &namespaces)?;
-    }
-    Ok(())
-}
-
-fn remove_links(instance: &str) -> Result<(), Error> {
-    let prefix = names::link_prefix(instance);
-    let mut rtnl = Rtnl::open()?;
-    for reply in rtnl.dump("list links", rtnl::list_links())? {
-        if let Some(name) = rtnl::link_name(&reply).filter(|name| name.starts_with(&prefix)) {
-            absent_is_fine(rtnl.apply(vec![rtnl::delete_link(name)]))?;
-        }
-    }
-    Ok(())
 }
 
 async fn blocking<T, F>(work: F) -> Result<T, Error>

@@ -1,4 +1,5 @@
 //! The pod network in a namespace that stands for a node.
+#![expect(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
 #[path = "../../netfilter/tests/support/namespace.rs"]
 mod namespace;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use host::Host;
 use namespace::{isolated, run};
-use network::{Network, Options};
+use network::{HostPort, Network, Options, Protocol};
 use nix::sched::{CloneFlags, setns};
 
 const INSTANCE: &str = "test";
@@ -161,6 +162,56 @@ fn strangers_do_not_reach_the_gateway_and_pods_leave_masqueraded() {
         assert!(host.tasks.drain(Duration::from_secs(5)).await);
         run("ip link del uplink");
         run("ip netns del stranger");
+    });
+}
+
+#[test]
+fn ports_of_the_node_lead_to_pods() {
+    on_a_node(|state| async move {
+        run("ip addr add 192.0.2.1/32 dev lo");
+        let port = |host_address: Option<&str>, host_port| HostPort {
+            protocol: Protocol::Tcp,
+            host_address: host_address.map(|address| address.parse().unwrap()),
+            host_port,
+            pod_port: 8080,
+        };
+        let first = Host::system();
+        let network = Network::start(options(&state, &["10.42.0.0/24"]), &first).await.unwrap();
+        let any = network.attach_with_ports("any", vec![port(None, 80)]).await.unwrap();
+        let one = network.attach_with_ports("one", vec![port(Some("192.0.2.1"), 81)]).await.unwrap();
+        let other = network.attach_with_ports("other", vec![port(Some("127.0.0.1"), 81)]).await.unwrap();
+        let taken = network.attach_with_ports("late", vec![port(None, 80)]).await.unwrap_err();
+        assert_eq!(taken.to_string(), "programming the pod firewall");
+        assert!(network.attachment("late").is_none());
+        assert!(first.tasks.drain(Duration::from_secs(5)).await);
+        drop(network);
+
+        let second = Host::system();
+        let network = Network::start(options(&state, &["10.42.0.0/24"]), &second).await.unwrap();
+        for (pod, address) in [
+            (&any, "127.0.0.1:80"),
+            (&any, "192.0.2.1:80"),
+            (&any, "10.42.0.1:80"),
+            (&one, "192.0.2.1:81"),
+            (&other, "127.0.0.1:81"),
+        ] {
+            let target = SocketAddr::new(pod.addresses[0], 8080);
+            let listener = inside(&pod.netns, move || listen(target));
+            let server = std::thread::spawn(move || serve_once(&listener));
+            assert!(ask(address.parse().unwrap()).is_ok(), "{address}");
+            server.join().unwrap();
+        }
+        let target = SocketAddr::new(any.addresses[0], 8080);
+        let listener = inside(&any.netns, move || listen(target));
+        let server = std::thread::spawn(move || serve_once(&listener));
+        let itself = inside(&any.netns, || ask("192.0.2.1:80".parse().unwrap()));
+        assert_eq!(itself.unwrap(), "192.0.2.1", "a pod reaches itself through the node, as the node");
+        server.join().unwrap();
+        network.detach("any").await.unwrap();
+        assert!(ask("192.0.2.1:80".parse().unwrap()).is_err(), "a detached pod frees its ports");
+        network.attach_with_ports("late", vec![port(None, 80)]).await.unwrap();
+        assert!(second.tasks.drain(Duration::from_secs(5)).await);
+        run("ip addr del 192.0.2.1/32 dev lo");
     });
 }
 

@@ -1,4 +1,5 @@
 //! Tests that change the network run in a namespace of their own, which ends with them.
+#![expect(clippy::print_stdout, reason = "a test says why it is skipped")]
 
 use std::panic::resume_unwind;
 use std::process::Command;
