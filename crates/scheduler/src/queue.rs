@@ -165,3 +165,59 @@ impl Queue {
 fn backoff(attempts: u32) -> Duration {
     FIRST_BACKOFF.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(LONGEST_BACKOFF)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::Pod;
+
+    fn pod(name: &str, priority: i32) -> Arc<PodInfo> {
+        let text =
+            format!("{{metadata: {{name: {name}, uid: {name}}}, spec: {{priority: {priority}, containers: []}}}}");
+        Arc::new(PodInfo::new(&serde_saphyr::from_str::<Pod>(&text).unwrap()))
+    }
+
+    fn names(queue: &mut Queue) -> Vec<String> {
+        std::iter::from_fn(|| queue.pop()).map(|pod| pod.name.to_string()).collect()
+    }
+
+    #[test]
+    fn priority_comes_first() {
+        let mut queue = Queue::default();
+        for (name, priority) in [("b", 0), ("a", 0), ("urgent", 10)] {
+            queue.set(pod(name, priority));
+        }
+        assert_eq!(names(&mut queue), ["urgent", "a", "b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rejected_pods_wait_for_what_helps_and_keep_their_back_off() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.set(pod("a", 0));
+        queue.pop();
+        queue.reject("a", vec!["TaintToleration"], now);
+        queue.happened(ClusterEvent::PodGone, now);
+        assert!(names(&mut queue).is_empty());
+        queue.happened(ClusterEvent::Node, now);
+        assert!(names(&mut queue).is_empty(), "it backs off");
+        queue.promote(now + FIRST_BACKOFF);
+        assert_eq!(names(&mut queue), ["a"]);
+        queue.reject("a", vec!["TaintToleration"], now);
+        queue.happened(ClusterEvent::Node, now + LONGEST_BACKOFF);
+        assert_eq!(names(&mut queue), ["a"], "the back-off is over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_waits_for_ever() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.set(pod("a", 0));
+        queue.pop();
+        queue.reject("a", vec![], now);
+        assert_eq!(queue.next_due(), Some(now + LONGEST_WAIT));
+        queue.promote(now + LONGEST_WAIT);
+        assert_eq!(names(&mut queue), ["a"]);
+        queue.back_off("a", now);
+        queue.remove("a");
+        assert_eq!(queue.next_due(), None);
+    }
+}

@@ -1,8 +1,6 @@
 //! The scheduler as a role: keeps snapshot and queue current, decides, binds, and tells.
 
 mod bind;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
