@@ -134,7 +134,7 @@ impl Candidate {
             *observed = Observed { spec: Some(spec.clone()), at: Some(Instant::now()) };
         }
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
-        let duration = spec.lease_duration_seconds.map_or(LEASE, |seconds| seconds_to_duration(seconds));
+        let duration = spec.lease_duration_seconds.map_or(LEASE, seconds_to_duration);
         let fresh = observed.at.is_some_and(|at| at.elapsed() < duration);
         if !holder.is_empty() && holder != self.identity && fresh {
             return Ok(false);

@@ -21,6 +21,8 @@ pub mod table;
 mod world;
 
 pub use controller::{Controller, Kind, On, Watch};
+pub use election::{Candidate, Ended};
+pub use events::Recorder;
 pub use plan::{Action, Answer, Change, Plan, Preconditions, Query, Report};
 pub use resource::{Resource, Target};
 pub use role::{ControllerManager, Options};

@@ -122,7 +122,7 @@ fn fraction(view: &View<'_>, set: &ReplicaSet) -> i32 {
         return -size(set);
     }
     let observed = view.deployment.status.as_ref().and_then(|status| status.replicas).unwrap_or(0);
-    let before = annotation_number(set, MAXIMUM).filter(|before| *before > 0).unwrap_or(i64::from(observed));
+    let before = annotation_number(set, MAXIMUM).filter(|before| *before > 0).unwrap_or_else(|| i64::from(observed));
     if before <= 0 {
         return 0;
     }

@@ -193,9 +193,8 @@ fn progresses(old: &DeploymentStatus, new: &DeploymentStatus) -> bool {
 fn until_deadline(view: &View<'_>, status: &DeploymentStatus) -> Option<Duration> {
     let deadline = view.spec.progress_deadline_seconds.filter(|_| view.has_deadline())?;
     let current = condition(status, PROGRESSING)?;
-    match current.reason.as_deref() {
-        Some(NEW_SET_AVAILABLE | TIMED_OUT | PAUSED) => return None,
-        _ => {}
+    if let Some(NEW_SET_AVAILABLE | TIMED_OUT | PAUSED) = current.reason.as_deref() {
+        return None;
     }
     let end = current.last_update_time.as_ref()?.0 + SignedDuration::from_secs(i64::from(deadline));
     let left = Duration::try_from(end.duration_since(view.now)).unwrap_or(Duration::ZERO);

@@ -32,7 +32,7 @@ impl<'a> View<'a> {
         world: &'a World,
         now: Timestamp,
     ) -> Self {
-        sets.sort_by(|a, b| age(a).cmp(&age(b)));
+        sets.sort_by_key(|set| age(set));
         let position = sets.iter().position(|set| is_of_template(set, &spec.template));
         let new = position.map(|position| sets.remove(position));
         Self { deployment, spec, new, old: sets, world, now }
