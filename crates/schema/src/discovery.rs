@@ -124,7 +124,7 @@ fn legacy_subresource(resource: &Resource, sub: &Subresource) -> Value {
         entry.insert("group".into(), body.group.as_ref().into());
         entry.insert("version".into(), body.version.as_ref().into());
     }
-    let kind = sub.body.as_ref().map_or(resource.kind.as_ref(), |body| body.kind.as_ref());
+    let kind = sub.body.as_ref().map_or(&*resource.kind, |body| &*body.kind);
     entry.insert("kind".into(), kind.into());
     entry.insert("verbs".into(), verbs(sub.verbs));
     Value::Object(entry)

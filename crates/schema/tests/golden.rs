@@ -3,6 +3,8 @@
 //! The files are not part of the repository: `CORACLE_REFERENCE_DATA` names their directory, by default
 //! `../shared/data` beside the repository. Where they are absent the tests say so and pass.
 
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+
 use std::{fs, path::PathBuf};
 
 use schema::{Facts, Type, codec::Format, decode, encode};
@@ -55,7 +57,7 @@ fn golden(extension: &str) -> Option<Vec<(String, Type, String)>> {
         println!("skipped: no golden objects at {}", directory.display());
         return None;
     };
-    let mut paths: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = entries.map(|e| e.expect("a directory entry").path()).collect();
     paths.sort();
     let facts = Facts::builtin();
     let objects = paths.iter().filter(|p| p.extension().is_some_and(|e| e == extension)).filter_map(|path| {
@@ -65,12 +67,11 @@ fn golden(extension: &str) -> Option<Vec<(String, Type, String)>> {
         let group = if group == "core" { "" } else { group };
         let gvk = object::Gvk::new(group, version, kind);
         let (id, _) = facts.iter().find(|(_, ty)| ty.gvk.as_ref() == Some(&gvk))?;
-        Some((name, Type::new(facts.clone(), id), fs::read_to_string(path).unwrap()))
+        Some((name, Type::new(facts.clone(), id), fs::read_to_string(path).expect("golden files are text")))
     });
     Some(objects.collect())
 }
 
-#[expect(clippy::disallowed_methods, reason = "where reference data lies is a property of the machine, not of a run")]
 fn reference_data() -> PathBuf {
     std::env::var_os("CORACLE_REFERENCE_DATA")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")), PathBuf::from)

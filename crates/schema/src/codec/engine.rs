@@ -19,7 +19,7 @@ pub(super) struct State {
 /// A step of the path from the root; frames live on the stack.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame<'p> {
-    parent: Option<&'p Frame<'p>>,
+    parent: Option<&'p Self>,
     step: Step<'p>,
     depth: usize,
 }
