@@ -13,6 +13,10 @@ pub const MAX_OPERATIONS: usize = 10_000;
 /// The most that all `copy` operations of one patch may add, in about as many bytes of JSON.
 pub const MAX_COPIED: usize = 3 << 20;
 
+/// How many steps the target paths of all `move` and `copy` operations may have together: each may make the document
+/// deeper by as many.
+const MAX_DEEPENING: usize = 1024;
+
 /// One operation.
 #[derive(Debug, Clone, PartialEq)]
 enum Operation {
@@ -40,6 +44,10 @@ pub fn apply(document: &mut Value, patch: &Value) -> Result<(), Error> {
         )));
     }
     let operations = operations.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let deepening: usize = operations.iter().map(Operation::deepening).sum();
+    if deepening > MAX_DEEPENING {
+        return Err(Error::TooLarge(format!("the paths that the patch moves to have more than {MAX_DEEPENING} steps")));
+    }
     let mut copied = 0;
     operations.into_iter().try_for_each(|operation| operation.run(document, &mut copied))
 }
@@ -68,6 +76,14 @@ fn pointer(operation: &Value, name: &str) -> Result<Pointer, Error> {
 }
 
 impl Operation {
+    /// By how much it may make a document deeper, beyond what a single value and path allow.
+    fn deepening(&self) -> usize {
+        match self {
+            Self::Move { path, .. } | Self::Copy { path, .. } => path.len(),
+            _ => 0,
+        }
+    }
+
     fn run(self, document: &mut Value, copied: &mut usize) -> Result<(), Error> {
         match self {
             Self::Add { path, value } => path.add(document, value),
@@ -164,7 +180,11 @@ mod tests {
     fn limits() {
         let many = vec![json!({"op": "test", "path": "/a", "value": 1}); MAX_OPERATIONS + 1];
         assert!(matches!(apply(&mut json!({"a": 1}), &many.into()), Err(Error::TooLarge(_))));
-        let doubling: Vec<_> = (0..40).map(|_| json!({"op": "copy", "from": "", "path": "/a"})).collect();
+        let doubling: Vec<_> = (0..40).map(|n| json!({"op": "copy", "from": "", "path": format!("/a{n}")})).collect();
         assert!(matches!(apply(&mut json!({"a": "x"}), &doubling.into()), Err(Error::TooLarge(_))));
+        let deep = json!([{"op": "add", "path": "/a".repeat(200), "value": 1}]);
+        assert!(matches!(apply(&mut json!({}), &deep), Err(Error::Malformed(_))));
+        let deeper: Vec<_> = (0..2000).map(|_| json!({"op": "copy", "from": "", "path": "/a"})).collect();
+        assert!(matches!(apply(&mut json!({}), &deeper.into()), Err(Error::TooLarge(_))));
     }
 }

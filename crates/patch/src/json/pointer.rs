@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::Error;
 
+/// Longer paths are refused: no object is as deep.
+const MAX_STEPS: usize = 128;
+
 /// A parsed pointer: the names and indexes from the root down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pointer(Vec<String>);
@@ -16,7 +19,14 @@ impl Pointer {
             return Ok(Self(Vec::new()));
         }
         let path = text.strip_prefix('/').ok_or_else(|| Error::Malformed(format!("path {text:?} has no leading /")))?;
+        if path.split('/').count() > MAX_STEPS {
+            return Err(Error::Malformed(format!("a path has more than {MAX_STEPS} steps")));
+        }
         Ok(Self(path.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect()))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn is_below(&self, other: &Self) -> bool {
