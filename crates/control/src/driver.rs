@@ -176,7 +176,8 @@ impl Driver {
             let failures = memory.failures + 1;
             let at_once = applied.failure.is_none() && failures <= STALE_LIMIT;
             let failure = applied.failure.map(Arc::new).or(memory.failure);
-            state.memories.insert(key.clone(), Memory { failures, failure, nonce: memory.nonce });
+            let nonce = if applied.uncertain { memory.nonce } else { self.fresh().nonce };
+            state.memories.insert(key.clone(), Memory { failures, failure, nonce });
             if at_once {
                 state.queue.add(key.clone());
             } else {

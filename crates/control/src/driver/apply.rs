@@ -37,6 +37,8 @@ pub(super) struct Applied {
     pub(super) failure: Option<Failure>,
     /// Something was not as the step believed, or its outcome had to be found out: step again once caches caught up.
     pub(super) stale: bool,
+    /// A creation may still arrive at the server: the next plan must use the same names, so that it collides.
+    pub(super) uncertain: bool,
     /// Something can never succeed, as a creation in a namespace that is being deleted.
     pub(super) hopeless: bool,
 }
@@ -86,8 +88,10 @@ async fn take(
             }
         }
         Err(Refusal::Ask) => {
+            let settled = settle(client, &change).await;
             applied.stale = true;
-            applied.expects.extend(settle(client, &change).await);
+            applied.uncertain |= settled.is_none() && matches!(change.action, Action::Create(_));
+            applied.expects.extend(settled);
         }
         Err(Refusal::Hopeless) => applied.hopeless = true,
         Err(Refusal::Refused(status)) => {
