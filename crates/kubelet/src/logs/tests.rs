@@ -14,7 +14,7 @@ const LOG: &str = "\
 ";
 
 async fn read(path: &Path, query: Query, follow: Option<Follow>) -> String {
-    let (out, mut pieces) = mpsc::channel(4);
+    let (out, mut pieces) = mpsc::channel::<Bytes>(4);
     let collect = async {
         let mut text = Vec::new();
         while let Some(piece) = pieces.recv().await {
@@ -71,7 +71,7 @@ async fn following_survives_rotation_and_ends_with_the_container() {
     std::fs::write(&path, "2026-01-01T00:00:01Z stdout F one\n").unwrap();
     let (sender, receiver) = watch::channel(view(State::Running { started_at: Timestamp::UNIX_EPOCH }));
     let follow = Follow::new(&path, receiver, "c1".into()).unwrap();
-    let (out, mut pieces) = mpsc::channel(4);
+    let (out, mut pieces) = mpsc::channel::<Bytes>(4);
     let query = Query { follow: true, ..Default::default() };
     let writer = async {
         assert_eq!(pieces.recv().await.unwrap(), "one\n");

@@ -54,7 +54,7 @@ pub fn check(source: &HostPathVolumeSource) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{check as check_source, *};
 
     #[test]
     fn types() {
@@ -63,7 +63,7 @@ mod tests {
         std::fs::write(at("file"), "").unwrap();
         let check = |path: String, kind: &str| {
             let source = HostPathVolumeSource { path, type_: Some(kind.to_owned()) };
-            super::check(&source).map_err(|error| error.to_string().rsplit("is ").next().unwrap().to_owned())
+            check_source(&source).map_err(|error| error.to_string().rsplit("is ").next().unwrap().to_owned())
         };
         let not = |kind: &str| Err(format!("not a {kind}"));
         assert_eq!(check(at("none"), ""), Ok(()));
