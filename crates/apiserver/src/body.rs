@@ -1,6 +1,7 @@
 //! Bodies of requests and responses.
 
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,6 +16,8 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// A body: nothing, bytes at hand, a list of slices, or a stream.
 pub struct Body(Inner);
 
+type BoxedBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError> + Send>>;
+
 enum Inner {
     Empty,
     Full(Bytes),
@@ -23,7 +26,8 @@ enum Inner {
         rest: Vec<Bytes>,
         left: u64,
     },
-    Stream(Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError> + Send>>),
+    /// Never locked: the mutex only makes the body shareable by reference, as exchanges must be.
+    Stream(Mutex<BoxedBody>),
 }
 
 impl Body {
@@ -51,7 +55,7 @@ impl Body {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
     {
-        Self(Inner::Stream(Box::pin(body.map_err(Into::into))))
+        Self(Inner::Stream(Mutex::new(Box::pin(body.map_err(Into::into)))))
     }
 
     /// Reads everything, up to `limit` bytes.
@@ -89,7 +93,7 @@ impl HttpBody for Body {
                 *left -= slice.len() as u64;
                 Ok(Frame::data(slice))
             })),
-            Inner::Stream(body) => body.as_mut().poll_frame(cx),
+            Inner::Stream(body) => body.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll_frame(cx),
         }
     }
 
@@ -98,7 +102,7 @@ impl HttpBody for Body {
             Inner::Empty => true,
             Inner::Full(bytes) => bytes.is_empty(),
             Inner::Slices { left, .. } => *left == 0,
-            Inner::Stream(body) => body.is_end_stream(),
+            Inner::Stream(_) => false,
         }
     }
 
@@ -107,7 +111,7 @@ impl HttpBody for Body {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Slices { left, .. } => SizeHint::with_exact(*left),
-            Inner::Stream(body) => body.size_hint(),
+            Inner::Stream(_) => SizeHint::default(),
         }
     }
 }

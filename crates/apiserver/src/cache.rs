@@ -22,7 +22,7 @@ pub use resource::{Definition, Resource, Snapshot, Subscription, TooOld};
 pub use sorted::Sorted;
 
 use crate::error::{Error, Result};
-use crate::storage::{self, Storage};
+use crate::storage::Storage;
 
 /// How long a read waits for the cache to see a revision, as upstream does.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -65,12 +65,6 @@ impl Cache {
     /// Forgets a resource; its watches end.
     pub fn remove(&self, prefix: &str) {
         self.resources.write().unwrap_or_else(PoisonError::into_inner).remove(prefix);
-    }
-
-    /// The resource with this group and plural.
-    #[must_use]
-    pub fn resource(&self, group: &str, plural: &str) -> Option<Arc<Resource>> {
-        self.at(&storage::prefix(group, plural))
     }
 
     /// The resource with this prefix.

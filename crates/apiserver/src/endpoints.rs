@@ -46,6 +46,7 @@ pub trait Connector: Send + Sync {
 pub struct Endpoints {
     computed: HashMap<Place, Arc<dyn Computed>>,
     connectors: HashMap<Place, Arc<dyn Connector>>,
+    paths: HashMap<&'static str, Arc<dyn Connector>>,
 }
 
 type Place = (&'static str, &'static str, &'static str);
@@ -73,6 +74,18 @@ impl Endpoints {
     ) -> Self {
         self.connectors.insert((group, resource, subresource), Arc::new(endpoint));
         self
+    }
+
+    /// A path that names no resource: `/openid/v1/jwks`.
+    #[must_use]
+    pub fn path(mut self, path: &'static str, endpoint: impl Connector + 'static) -> Self {
+        self.paths.insert(path, Arc::new(endpoint));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn find_path(&self, path: &str) -> Option<Arc<dyn Connector>> {
+        self.paths.get(path).cloned()
     }
 
     #[must_use]

@@ -5,6 +5,7 @@ mod audit;
 mod deadline;
 mod fairness;
 mod frame;
+mod impersonation;
 mod warnings;
 
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-pub use access::{Authentication, Authorization};
+pub use access::{Authentication, Authorization, refusal};
 pub use audit::{Audit, AuditInit};
 pub use deadline::Deadline;
 pub use fairness::MaxInFlight;
+pub use impersonation::Impersonation;
 pub use frame::{CacheControl, PanicRecovery, Tracking};
 pub use warnings::{WarningRecorder, Warnings};
 

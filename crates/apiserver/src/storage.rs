@@ -56,12 +56,6 @@ impl Storage {
     }
 }
 
-/// `/registry/<group>/<plural>/`, or `/registry/<plural>/` for the core group.
-#[must_use]
-pub fn prefix(group: &str, plural: &str) -> String {
-    if group.is_empty() { format!("{ROOT}{plural}/") } else { format!("{ROOT}{group}/{plural}/") }
-}
-
 /// What follows the prefix: `<namespace>/<name>`, or the name of a cluster-scoped object.
 #[must_use]
 pub fn key(namespace: &str, name: &str) -> String {

@@ -4,12 +4,28 @@
 //! itself does what is common: names, uid, timestamps, generation 1, finalizers, the split between an object and its
 //! `/status`, managed fields.
 
+mod configmap;
+mod daemonset;
+mod deployment;
+mod field;
+mod job;
+mod labels;
 mod list;
+mod namespace;
+mod node;
+mod pod;
+mod replicaset;
+mod secret;
+mod service;
+mod small;
+mod statefulset;
+mod workload;
 
 use jiff::Timestamp;
 use object::field::ErrorList;
 use serde_json::Value;
 
+use crate::allocator::Allocators;
 use crate::error::Result;
 use crate::objects::Objects;
 use crate::user::User;
@@ -28,6 +44,8 @@ pub struct Context<'a> {
     pub dry_run: bool,
     /// Reading other objects; as fresh as the watch cache.
     pub objects: &'a Objects,
+    /// Cluster addresses and node ports.
+    pub allocators: &'a Allocators,
 }
 
 /// What becomes of dependents when the request does not say.
@@ -174,3 +192,6 @@ pub fn without_final_dash(name: &str, prefix: bool) -> std::borrow::Cow<'_, str>
 pub fn of(group: &str, kind: &str) -> &'static dyn Strategy {
     list::STRATEGIES.iter().find(|(g, k, _)| (*g, *k) == (group, kind)).map_or(&Plain, |(_, _, strategy)| *strategy)
 }
+
+#[cfg(test)]
+mod tests;

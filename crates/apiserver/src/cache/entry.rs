@@ -30,7 +30,7 @@ impl Entry {
     ///
     /// # Errors
     /// When they are no JSON object with metadata.
-    pub(super) fn new(
+    pub(crate) fn new(
         key: &str,
         revision: u64,
         stored: &[u8],
@@ -143,7 +143,7 @@ impl Entry {
     }
 
     #[cfg(test)]
-    pub(super) fn for_test(key: &str, revision: u64) -> Self {
+    pub(crate) fn for_test(key: &str, revision: u64) -> Self {
         let name = key.rsplit('/').next().unwrap_or_default();
         let json = format!(r#"{{"metadata":{{"name":"{name}","uid":"u"}}}}"#);
         Self::new(key, revision, json.as_bytes(), &[]).expect("json")

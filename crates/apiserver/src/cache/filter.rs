@@ -3,6 +3,7 @@
 use object::{FieldSelector, LabelSelector};
 
 use super::entry::Entry;
+use super::resource::Definition;
 
 /// A namespace, a name, and selectors; the default selects everything.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +48,7 @@ pub struct Selectable {
 pub struct UnsupportedField(pub String);
 
 impl Filter {
-    /// Resolves selectors against what a resource offers. A demanded `metadata.name` or `metadata.namespace` narrows the
+    /// Resolves selectors by `resolve`, which says where a field is found. A demanded `metadata.name` or `metadata.namespace` narrows the
     /// filter itself.
     ///
     /// # Errors
@@ -56,11 +57,11 @@ impl Filter {
         namespace: Option<&str>,
         labels: LabelSelector,
         fields: &FieldSelector,
-        selectable: &[Selectable],
+        resolve: impl Fn(&str) -> Option<Field>,
     ) -> Result<Self, UnsupportedField> {
         let mut filter = Self { namespace: namespace.map(Into::into), labels, ..Self::default() };
         for term in &fields.0 {
-            let field = resolve(&term.field, selectable).ok_or_else(|| UnsupportedField(term.field.clone()))?;
+            let field = resolve(&term.field).ok_or_else(|| UnsupportedField(term.field.clone()))?;
             if field == Field::Name && !term.negated && filter.name.is_none() {
                 filter.name = Some(term.value.as_str().into());
                 continue;
@@ -110,11 +111,22 @@ impl FieldTerm {
     }
 }
 
-fn resolve(label: &str, selectable: &[Selectable]) -> Option<Field> {
-    match label {
-        "metadata.name" => Some(Field::Name),
-        "metadata.namespace" => Some(Field::Namespace),
-        _ => selectable.iter().position(|field| &*field.label == label).map(Field::Listed),
+impl Definition {
+    /// Where a field is found that a selector names; `None` when it cannot be selected by.
+    #[must_use]
+    pub fn field(&self, label: &str) -> Option<Field> {
+        match label {
+            "metadata.name" => Some(Field::Name),
+            "metadata.namespace" => Some(Field::Namespace),
+            _ => self.selectable.iter().position(|field| &*field.label == label).map(Field::Listed),
+        }
+    }
+
+    /// Where a field with this path is found, whatever its label.
+    #[must_use]
+    pub fn field_at(&self, path: &str) -> Option<Field> {
+        let is_it = |field: &Selectable| field.path.iter().map(|part| &**part).eq(path.split('.'));
+        self.selectable.iter().position(is_it).map(Field::Listed)
     }
 }
 
@@ -124,15 +136,16 @@ mod tests {
 
     fn check(labels: &str, fields: &str, expected: bool) {
         let stored = br#"{"metadata":{"name":"a","uid":"u","labels":{"app":"x"}},"spec":{"nodeName":"n"}}"#;
-        let selectable = [Selectable {
+        let node = Selectable {
             label: "spec.nodeName".into(),
             path: ["spec".into(), "nodeName".into()].into(),
             default: "".into(),
-        }];
-        let entry = Entry::new("ns/a", 1, stored, &selectable).expect("json");
+        };
+        let definition = Definition { prefix: "/registry/pods/".into(), selectable: vec![node], trigger: None };
+        let entry = Entry::new("ns/a", 1, stored, &definition.selectable).expect("json");
         let labels = LabelSelector::parse(labels).expect("labels");
         let fields = FieldSelector::parse(fields).expect("fields");
-        let filter = Filter::new(Some("ns"), labels, &fields, &selectable).expect("supported");
+        let filter = Filter::new(Some("ns"), labels, &fields, |label| definition.field(label)).expect("supported");
         assert_eq!(filter.matches(&entry), expected, "{filter:?}");
     }
 
@@ -152,7 +165,7 @@ mod tests {
     #[test]
     fn other_fields_are_refused() {
         let fields = FieldSelector::parse("spec.foo=1").expect("fields");
-        let refused = Filter::new(None, LabelSelector::default(), &fields, &[]);
+        let refused = Filter::new(None, LabelSelector::default(), &fields, |_| None);
         assert_eq!(refused.expect_err("unsupported").to_string(), "field label not supported: spec.foo");
     }
 }

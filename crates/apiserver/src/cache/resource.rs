@@ -79,6 +79,12 @@ impl Resource {
         Self { definition, state: RwLock::new(state) }
     }
 
+    /// A resource that holds nothing and never will.
+    #[must_use]
+    pub fn empty(prefix: &str) -> Self {
+        Self::new(Definition { prefix: prefix.into(), selectable: Vec::new(), trigger: None })
+    }
+
     #[must_use]
     pub fn definition(&self) -> &Definition {
         &self.definition

@@ -23,7 +23,7 @@ fn put(resource: &Resource, revision: u64, key: &str, node: &str) {
 
 fn filter(resource: &Resource, fields: &str) -> Filter {
     let fields = FieldSelector::parse(fields).expect("fields");
-    Filter::new(None, LabelSelector::default(), &fields, &resource.definition().selectable).expect("supported")
+    Filter::new(None, LabelSelector::default(), &fields, |label| resource.definition().field(label)).expect("supported")
 }
 
 fn drain(subscription: &mut Subscription, filter: &Filter) -> Vec<(Shown, u64)> {

@@ -1,0 +1,163 @@
+//! From bodies to objects in their storage version, and back.
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use schema::{Decoded, Format, Served, Type};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::parameters::FieldValidation;
+use crate::pipeline::Warnings;
+
+const ACCEPTED: [&str; 2] = ["application/json", "application/yaml"];
+
+/// The format of a request's body; JSON when it does not say.
+pub(crate) fn format_of(headers: &HeaderMap) -> Result<Format> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+    match media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "" | "*/*" | "application/json" => Ok(Format::Json),
+        "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Format::Yaml),
+        _ => Err(Error::unsupported_media_type(&ACCEPTED)),
+    }
+}
+
+/// Reads a body as an object of the served version: typed, normalised, defaulted, but not converted.
+pub(crate) fn read(
+    served: &Served,
+    body: &Bytes,
+    format: Format,
+    validation: FieldValidation,
+    warnings: &Warnings,
+) -> Result<Value> {
+    let (api_version, kind) = (served.api_version(), &*served.resource.kind);
+    read_as(served.ty(), &api_version, kind, body, format, validation, warnings)
+}
+
+/// The same for bodies of another kind than the resource's.
+pub(crate) fn read_as(
+    ty: &Type,
+    api_version: &str,
+    kind: &str,
+    body: &Bytes,
+    format: Format,
+    validation: FieldValidation,
+    warnings: &Warnings,
+) -> Result<Value> {
+    let decoded = schema::decode(ty, body, format).map_err(|error| unreadable(&error, api_version, kind))?;
+    check(ty, decoded, api_version, kind, validation, warnings)
+}
+
+/// Takes a patched object of the served version on its way to the store.
+pub(crate) fn accept(
+    served: &Served,
+    stored: &Type,
+    object: Value,
+    validation: FieldValidation,
+    warnings: &Warnings,
+) -> Result<Value> {
+    let (api_version, kind) = (served.api_version(), &*served.resource.kind);
+    let decoded = schema::normalise(served.ty(), object).map_err(|error| unreadable(&error, &api_version, kind))?;
+    to_storage(served, stored, check(served.ty(), decoded, &api_version, kind, validation, warnings)?)
+}
+
+/// Converts an object of the served version to its storage version.
+pub(crate) fn to_storage(served: &Served, stored: &Type, object: Value) -> Result<Value> {
+    let object = schema::to_storage(served, object).map_err(Error::internal)?;
+    canonical(stored, object)
+}
+
+/// Converts an object in its storage version to the served one.
+pub(crate) fn from_storage(served: &Served, object: Value) -> Result<Value> {
+    let same = served.resource.stored_as.is_none() && served.version == served.resource.storage;
+    if same {
+        return Ok(object);
+    }
+    let object = schema::from_storage(served, object).map_err(Error::internal)?;
+    canonical(served.ty(), object)
+}
+
+/// Brings the fields of an object into the order in which they are stored and sent.
+pub(crate) fn canonical(ty: &Type, object: Value) -> Result<Value> {
+    Ok(schema::normalise(ty, object).map_err(|error| Error::internal(chain(&error)))?.value)
+}
+
+/// Reads JSON or YAML of no known type.
+pub(crate) fn parse(body: &[u8]) -> Result<Value> {
+    let format = if body.trim_ascii_start().starts_with(b"{") || body.trim_ascii_start().starts_with(b"[") {
+        Format::Json
+    } else {
+        Format::Yaml
+    };
+    schema::codec::parse(body, format).map_err(|error| Error::bad_request(chain(&error)))
+}
+
+pub(crate) fn to_yaml(document: &Value) -> Bytes {
+    schema::encode(document, Format::Yaml).into()
+}
+
+/// The kind must fit, unknown fields are treated as the caller wishes, defaults are filled in.
+fn check(
+    ty: &Type,
+    decoded: Decoded,
+    api_version: &str,
+    kind: &str,
+    validation: FieldValidation,
+    warnings: &Warnings,
+) -> Result<Value> {
+    let mut object = decoded.value;
+    identify(&mut object, api_version, kind)?;
+    match validation {
+        FieldValidation::Ignore => {}
+        FieldValidation::Warn => decoded.issues.iter().for_each(|issue| warnings.add(issue.to_string())),
+        FieldValidation::Strict if decoded.issues.is_empty() => {}
+        FieldValidation::Strict => {
+            let issues: Vec<String> = decoded.issues.iter().map(ToString::to_string).collect();
+            let text = format!("strict decoding error: {}", issues.join(", "));
+            return Err(Error::bad_request(handled(&text, api_version, kind)));
+        }
+    }
+    schema::default(ty, &mut object);
+    canonical(ty, object)
+}
+
+/// `kind` and `apiVersion` are what the path says; a body that says something else is at the wrong door.
+fn identify(object: &mut Value, api_version: &str, kind: &str) -> Result<()> {
+    let said = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
+    let (found_kind, found_version) = (said("kind"), said("apiVersion"));
+    if !found_version.is_empty() && found_version != api_version {
+        let text = format!(
+            "the API version in the data ({found_version}) does not match the expected API version ({api_version})"
+        );
+        return Err(Error::bad_request(text));
+    }
+    if !found_kind.is_empty() && found_kind != kind {
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        let text = format!("{found_kind} in version {version:?} cannot be handled as a {kind}: converting is not possible");
+        return Err(Error::bad_request(text));
+    }
+    if let Some(fields) = object.as_object_mut() {
+        fields.shift_insert(0, "kind".to_owned(), kind.into());
+        fields.shift_insert(1, "apiVersion".to_owned(), api_version.into());
+    }
+    Ok(())
+}
+
+fn unreadable(error: &schema::DecodeError, api_version: &str, kind: &str) -> Error {
+    Error::bad_request(handled(&chain(error), api_version, kind))
+}
+
+fn handled(why: &str, api_version: &str, kind: &str) -> String {
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}")
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,184 @@
+//! The verbs on stored objects.
+
+use bytes::Bytes;
+use http::StatusCode;
+use schema::resource::ScalePaths;
+use serde_json::{Value, json};
+
+use super::{Ask, Dispatch, body_type, unserved};
+use crate::body::Body;
+use crate::cache::{Filter, UnsupportedField};
+use crate::codec;
+use crate::error::{self, Error, Result};
+use crate::parameters::{DeleteOptions, ListOptions, Propagation, WriteOptions, get_freshness};
+use crate::pipeline::Response;
+use crate::registry::{Patch, Rescale, Scope, View, scale_of};
+use crate::request::Verb;
+use crate::respond;
+
+impl Dispatch {
+    /// The verbs of objects, and of their subresources that are views of the whole object.
+    pub(super) async fn object(&self, ask: &Ask<'_>) -> Result<Response> {
+        if !ask.scope.served.resource.is_stored() {
+            let legacy = ask.scope.target.group.is_empty() && ask.scope.target.resource == "bindings";
+            return if legacy { self.legacy_binding(ask).await } else { Err(unserved(ask)) };
+        }
+        match ask.verb {
+            Verb::Get => self.get(ask).await,
+            Verb::List => self.list(ask).await,
+            Verb::Watch => self.watch(ask).await,
+            Verb::Create => self.create(ask).await,
+            Verb::Update => self.update(ask).await,
+            Verb::Patch => self.patch(ask).await,
+            Verb::Delete => self.delete(ask).await,
+            Verb::DeleteCollection => self.delete_collection(ask).await,
+            _ => Err(Error::method_not_allowed()),
+        }
+    }
+
+    async fn get(&self, ask: &Ask<'_>) -> Result<Response> {
+        let view = ask.view(&self.registry, false)?;
+        let entry = self.registry.get(&ask.scope, get_freshness(&ask.query)?).await?;
+        Ok(respond::full(StatusCode::OK, ask.media(view.form), view.entry(&entry)?))
+    }
+
+    async fn list(&self, ask: &Ask<'_>) -> Result<Response> {
+        let view = ask.view(&self.registry, false)?;
+        let options = ListOptions::parse(&ask.query, false)?;
+        let filter = filter(&ask.scope, &options)?;
+        let media = ask.media(view.form);
+        let page = self.registry.list(&ask.scope, &filter, &options).await?;
+        Ok(respond::with(StatusCode::OK, media, page.render(view).await?))
+    }
+
+    async fn watch(&self, ask: &Ask<'_>) -> Result<Response> {
+        let view = ask.view(&self.registry, true)?;
+        let options = ListOptions::parse(&ask.query, true)?;
+        let mut filter = filter(&ask.scope, &options)?;
+        // The legacy form names the object in the path.
+        if filter.name.is_none() && !ask.scope.target.name.is_empty() {
+            filter.name = Some(ask.scope.target.name.as_str().into());
+        }
+        let body = self.registry.watch(&ask.scope, filter, view, &options).await?;
+        Ok(respond::with(StatusCode::OK, respond::JSON, body))
+    }
+
+    async fn create(&self, ask: &Ask<'_>) -> Result<Response> {
+        let view = ask.view(&self.registry, false)?;
+        let options = WriteOptions::parse(&ask.query)?;
+        let object = ask.stored_body(&options)?;
+        let written = self.registry.create(&ask.scope, object, &options).await?;
+        ask.answer(StatusCode::CREATED, &view, written.object)
+    }
+
+    async fn update(&self, ask: &Ask<'_>) -> Result<Response> {
+        let view = ask.view(&self.registry, false)?;
+        let options = WriteOptions::parse(&ask.query)?;
+        let object = ask.stored_body(&options)?;
+        let updated = self.registry.update(&ask.scope, object, &options).await?;
+        let status = if updated.created { StatusCode::CREATED } else { StatusCode::OK };
+        ask.answer(status, &view, updated.written.object)
+    }
+
+    async fn patch(&self, ask: &Ask<'_>) -> Result<Response> {
+        let view = ask.view(&self.registry, false)?;
+        let options = WriteOptions::parse(&ask.query)?;
+        let written = self.registry.patch(&ask.scope, &ask.read_patch()?, &options).await?;
+        ask.answer(StatusCode::OK, &view, written.object)
+    }
+
+    async fn delete(&self, ask: &Ask<'_>) -> Result<Response> {
+        let view = ask.view(&self.registry, false)?;
+        let options = DeleteOptions::parse(&ask.query, &ask.body)?;
+        let scope = &ask.scope;
+        let written = self.registry.delete(scope, &options).await?;
+        if written.gone && !scope.strategy.returns_deleted() {
+            let uid = written.object["metadata"]["uid"].as_str().unwrap_or_default();
+            let status = error::deleted(scope.about(), &scope.target.name, uid);
+            return ask.document(StatusCode::OK, &view, &serde_json::to_value(status).map_err(Error::internal)?);
+        }
+        let cascading =
+            options.propagation == Some(Propagation::Foreground) || options.orphan_dependents == Some(false);
+        let status = if !written.gone && cascading { StatusCode::ACCEPTED } else { StatusCode::OK };
+        ask.answer(status, &view, written.object)
+    }
+
+    async fn delete_collection(&self, ask: &Ask<'_>) -> Result<Response> {
+        let view = ask.view(&self.registry, false)?;
+        let options = DeleteOptions::parse(&ask.query, &ask.body)?;
+        let selection = ListOptions::parse(&ask.query, false)?;
+        let filter = filter(&ask.scope, &selection)?;
+        let page = self.registry.list(&ask.scope, &filter, &selection).await?;
+        self.registry.delete_collection(&ask.scope, &page.entries, &options).await?;
+        let media = ask.media(view.form);
+        Ok(respond::with(StatusCode::OK, media, page.render(view).await?))
+    }
+
+    /// `/scale`: get, update, patch.
+    pub(super) async fn scale(&self, ask: &Ask<'_>, paths: &ScalePaths) -> Result<Response> {
+        let view = ask.view(&self.registry, false)?;
+        if ask.verb == Verb::Get {
+            let entry = self.registry.get(&ask.scope, get_freshness(&ask.query)?).await?;
+            return ask.document(StatusCode::OK, &view, &scale_of(&entry.value(), paths));
+        }
+        let options = WriteOptions::parse(&ask.query)?;
+        let scale = if ask.verb == Verb::Update {
+            let new = ask.read_body(&options)?;
+            self.registry.rescale(&ask.scope, paths, &Rescale::Put(&new), &options).await?
+        } else {
+            let patch = ask.read_patch()?;
+            let ty = body_type(&object::Gvk::new("autoscaling", "v1", "Scale"))?;
+            let apply = |scale: &mut Value| patch.apply_to(scale, ty.node(), &ask.scope);
+            self.registry.rescale(&ask.scope, paths, &Rescale::Patch(&apply), &options).await?
+        };
+        ask.document(StatusCode::OK, &view, &scale)
+    }
+}
+
+impl Ask<'_> {
+    /// The body as an object in the storage version.
+    pub(super) fn stored_body(&self, options: &WriteOptions) -> Result<Value> {
+        codec::to_storage(&self.scope.served, &self.scope.stored, self.read_body(options)?)
+    }
+
+    fn read_patch(&self) -> Result<Patch> {
+        Patch::parse(self.headers.get(http::header::CONTENT_TYPE), &self.body, self.scope.served.resource.custom)
+    }
+
+    /// An object in its storage version as the answer.
+    pub(super) fn answer(&self, status: StatusCode, view: &View, object: Value) -> Result<Response> {
+        Ok(respond::full(status, self.media(view.form), view.object(object)?))
+    }
+
+    /// A document of another kind as the answer.
+    pub(super) fn document(&self, status: StatusCode, view: &View, document: &Value) -> Result<Response> {
+        Ok(respond::with(status, self.media(view.form), Body::full(Bytes::from(view.encode(document)?))))
+    }
+}
+
+/// What the request selects.
+fn filter(scope: &Scope<'_>, options: &ListOptions) -> Result<Filter> {
+    let row = &scope.served.resource;
+    let definition = scope.resource.definition();
+    let namespace = Some(scope.namespace()).filter(|namespace| !namespace.is_empty());
+    let resolve = |label: &str| {
+        if !row.is_selectable(label) {
+            return None;
+        }
+        let path = row.selectable_fields.iter().find(|field| field.name == label).map(|field| &*field.path);
+        path.map_or_else(|| definition.field(label), |path| definition.field_at(path))
+    };
+    Filter::new(namespace, options.labels.clone(), &options.fields, resolve).map_err(|UnsupportedField(label)| {
+        Error::bad_request(format!(
+            "Unable to find {:?} that match label selector {:?}, field selector {:?}: field label not supported: {label}",
+            scope.gvr().to_string(),
+            options.labels.to_string(),
+            options.fields.to_string(),
+        ))
+    })
+}
+
+/// `Status` of a success that has nothing else to say.
+pub(super) fn success(code: StatusCode) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code.as_u16()})
+}

@@ -1,0 +1,70 @@
+//! Labels, annotations and selectors inside of objects.
+
+use object::field::ErrorList;
+use object::names;
+
+use super::field::{At, well_formed};
+
+/// The most that an object's annotations may weigh, in bytes.
+const MAX_ANNOTATIONS: usize = 256 << 10;
+
+pub(super) fn labels(at: &At<'_>, errors: &mut ErrorList) {
+    for (key, value) in at.entries() {
+        errors.extend_invalid(&at.path, key, names::qualified_name(key));
+        errors.extend_invalid(&at.path, value.text(), names::label_value(value.text()));
+    }
+}
+
+pub(super) fn annotations(at: &At<'_>, errors: &mut ErrorList) {
+    let mut size = 0;
+    for (key, value) in at.entries() {
+        errors.extend_invalid(&at.path, key, names::qualified_name(&key.to_lowercase()));
+        size += key.len() + value.text().len();
+    }
+    if size > MAX_ANNOTATIONS {
+        errors.push(object::field::Error::too_long(&at.path, MAX_ANNOTATIONS));
+    }
+}
+
+/// A `LabelSelector`.
+pub(super) fn selector(at: &At<'_>, errors: &mut ErrorList) {
+    labels(&at.at("matchLabels"), errors);
+    for expression in at.at("matchExpressions").items() {
+        let (operator, values) = (expression.at("operator"), expression.at("values"));
+        match operator.text() {
+            "In" | "NotIn" if values.is_empty() => {
+                errors.push(values.required("must be specified when `operator` is 'In' or 'NotIn'"));
+            }
+            "In" | "NotIn" => {}
+            "Exists" | "DoesNotExist" if !values.is_empty() => {
+                errors.push(values.forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+            }
+            "Exists" | "DoesNotExist" => {}
+            _ => errors.push(operator.invalid("not a valid selector operator")),
+        }
+        well_formed(&expression.at("key"), names::qualified_name, errors);
+        values.items().for_each(|value| well_formed(&value, names::label_value, errors));
+    }
+}
+
+/// Whether a selector selects nothing in particular.
+pub(super) fn is_empty_selector(at: &At<'_>) -> bool {
+    at.at("matchLabels").is_empty() && at.at("matchExpressions").is_empty()
+}
+
+/// Whether a `LabelSelector` selects the labels here.
+pub(super) fn selects(selector: &At<'_>, labels: &At<'_>) -> bool {
+    let matches = |expression: At<'_>| {
+        let value = labels.value[expression.at("key").text()].as_str();
+        let listed = || value.is_some_and(|value| expression.at("values").items().any(|v| v.text() == value));
+        match expression.at("operator").text() {
+            "In" => listed(),
+            "NotIn" => !listed(),
+            "Exists" => value.is_some(),
+            "DoesNotExist" => value.is_none(),
+            _ => false,
+        }
+    };
+    let equal = |(key, value): (&str, At<'_>)| labels.value[key].as_str() == Some(value.text());
+    selector.at("matchLabels").entries().all(equal) && selector.at("matchExpressions").items().all(matches)
+}

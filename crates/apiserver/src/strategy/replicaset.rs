@@ -1,0 +1,48 @@
+//! ReplicaSets.
+
+use object::field::ErrorList;
+use serde_json::Value;
+
+use super::field::{At, immutable};
+use super::workload::{counts, restarts_always, selected_template, status_counts};
+use super::{Context, Strategy, pod};
+
+pub(super) struct ReplicaSet;
+
+const COUNTS: &[&str] =
+    &["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"];
+const BOUNDS: &[(&str, &str, &str)] = &[
+    ("fullyLabeledReplicas", "replicas", "cannot be greater than status.replicas"),
+    ("readyReplicas", "replicas", "cannot be greater than status.replicas"),
+    ("availableReplicas", "replicas", "cannot be greater than status.replicas"),
+    ("availableReplicas", "readyReplicas", "cannot be greater than readyReplicas"),
+];
+
+impl Strategy for ReplicaSet {
+    fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
+        let (spec, mut errors) = (At::root(object).at("spec"), ErrorList::new());
+        counts(&spec, &["replicas", "minReadySeconds"], &mut errors);
+        selected_template(&spec, "deployment", &mut errors);
+        restarts_always(&spec.at("template"), "ReplicaSet", &mut errors);
+        errors
+    }
+
+    fn validate_update(&self, cx: &Context<'_>, object: &Value, old: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        if cx.subresource == "status" {
+            status_counts(&At::root(object).at("status"), COUNTS, BOUNDS, &mut errors);
+            return errors;
+        }
+        errors = self.validate(cx, object);
+        immutable(&At::root(object).at("spec").at("selector"), &old["spec"]["selector"], &mut errors);
+        errors
+    }
+
+    fn warnings(&self, _: &Context<'_>, object: &Value, _: Option<&Value>) -> Vec<String> {
+        pod::warnings(&At::root(object).at("spec").at("template").at("spec"))
+    }
+
+    fn tracks_generation(&self) -> bool {
+        true
+    }
+}

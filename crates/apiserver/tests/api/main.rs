@@ -1,0 +1,10 @@
+//! The whole server in process, over a store in memory, spoken to as clients do.
+
+mod cases;
+mod delete;
+mod discovery;
+mod list;
+mod rows;
+mod server;
+mod watch;
+mod writes;

@@ -1,0 +1,144 @@
+//! Every row of the table through every verb: one test for all types.
+
+use serde_json::{Value, json};
+
+use crate::server::Api;
+
+/// What a type demands beyond a name.
+fn sample(kind: &str, name: &str) -> Value {
+    let template = json!({
+        "metadata": {"labels": {"app": "a"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    });
+    let selector = json!({"matchLabels": {"app": "a"}});
+    let mut object = match kind {
+        "Pod" => json!({"spec": {"containers": [{"name": "c", "image": "i"}]}}),
+        "Service" => json!({"spec": {"ports": [{"port": 80}]}}),
+        "ReplicationController" => json!({"spec": {"selector": {"app": "a"}, "template": template}}),
+        "Deployment" | "ReplicaSet" | "DaemonSet" => json!({"spec": {"selector": selector, "template": template}}),
+        "StatefulSet" => json!({"spec": {"serviceName": "s", "selector": selector, "template": template}}),
+        "Job" => json!({"spec": {"template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}],
+        }}}}),
+        "CronJob" => json!({"spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}],
+        }}}}}}),
+        "PersistentVolume" => json!({"spec": {
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"},
+        }}),
+        "PersistentVolumeClaim" => json!({"spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
+        }}),
+        "HorizontalPodAutoscaler" => json!({"spec": {
+            "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}, "maxReplicas": 3,
+        }}),
+        "Event" => json!({
+            "involvedObject": {"kind": "Pod", "namespace": "default", "name": "p"},
+            "regarding": {"kind": "Pod", "namespace": "default", "name": "p"},
+            "reason": "r", "type": "Normal", "action": "a", "reportingController": "x.io/c", "reportingInstance": "i",
+            "eventTime": "2026-01-01T00:00:00.000000Z",
+        }),
+        "CustomResourceDefinition" => json!({
+            "metadata": {"name": "samples.rows.test"},
+            "spec": {
+                "group": "rows.test", "scope": "Namespaced",
+                "names": {"plural": "samples", "kind": "Sample"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+            },
+        }),
+        "APIService" => json!({
+            "metadata": {"name": "v1.rows.test"},
+            "spec": {"group": "rows.test", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1},
+        }),
+        "PriorityClass" => json!({"value": 5}),
+        "RuntimeClass" => json!({"handler": "h"}),
+        "StorageClass" => json!({"provisioner": "x.io/p"}),
+        "IPAddress" => json!({
+            "metadata": {"name": "10.43.7.7"},
+            "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "s"}},
+        }),
+        "ServiceCIDR" => json!({"spec": {"cidrs": ["10.99.0.0/16"]}}),
+        "ClusterRoleBinding" | "RoleBinding" => json!({
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "x"},
+        }),
+        "EndpointSlice" => json!({"addressType": "IPv4", "endpoints": []}),
+        "Lease" => json!({"spec": {"holderIdentity": "h"}}),
+        "CertificateSigningRequest" => json!({"spec": {
+            "request": "LS0tLS1CRUdJTg==", "signerName": "x.io/s", "usages": ["client auth"],
+        }}),
+        "Namespace" => json!({}),
+        _ => json!({}),
+    };
+    if object["metadata"]["name"].is_null() {
+        object["metadata"]["name"] = name.into();
+    }
+    object
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_type_passes_through_every_verb() {
+    let api = Api::start().await;
+    let table = schema::Table::builtin();
+    let snapshot = table.snapshot();
+    let mut failures = Vec::new();
+    for row in snapshot.rows().filter(|row| row.is_stored()) {
+        for version in row.versions.iter().filter(|version| version.served) {
+            let served = snapshot.resource(&row.group, &version.name, &row.plural).expect("a served row");
+            if let Err(why) = round(&api, &served).await {
+                failures.push(format!("{} {}: {why}", row.qualified(), version.name));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Create, get, list, update, patch, watch, delete.
+async fn round(api: &Api, served: &schema::Served) -> Result<(), String> {
+    let row = &served.resource;
+    let base = if row.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}", served.api_version()) };
+    let place = if row.is_namespaced() { "/namespaces/default" } else { "" };
+    let collection = format!("{base}{place}/{}", row.plural);
+    let body = sample(&row.kind, "sample");
+    let name = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let path = format!("{collection}/{name}");
+    let expect = |what: &str, answer: &crate::server::Answer, code: u16| {
+        if answer.status.as_u16() == code {
+            Ok(answer.json())
+        } else {
+            Err(format!("{what}: {} {}", answer.status, String::from_utf8_lossy(&answer.bytes)))
+        }
+    };
+    let created = expect("create", &api.post(&collection, &body).await, 201)?;
+    if created["kind"] != *row.kind || created["apiVersion"] != served.api_version() {
+        return Err(format!("create answered with {} {}", created["apiVersion"], created["kind"]));
+    }
+    expect("create again", &api.post(&collection, &body).await, 409)?;
+    let got = expect("get", &api.get(&path).await, 200)?;
+    if got != created {
+        return Err(format!("get: {got} is not {created}"));
+    }
+    let list = expect("list", &api.get(&collection).await, 200)?;
+    if list["kind"] != *row.list_kind || list["items"].as_array().is_none_or(|items| !items.contains(&created)) {
+        return Err(format!("list: {list} has no {created}"));
+    }
+    let revision = list["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+    let put = expect("update without a change", &api.put(&path, &got).await, 200)?;
+    if put != got {
+        return Err(format!("update without a change made {put} of {got}"));
+    }
+    let patch = json!({"metadata": {"labels": {"patched": "yes"}}});
+    let patched = expect("patch", &api.merge(&path, &patch).await, 200)?;
+    if patched["metadata"]["labels"]["patched"] != "yes" {
+        return Err(format!("patch: {patched}"));
+    }
+    expect("delete", &api.delete(&path).await, 200)?;
+    if row.kind != "Namespace" && row.kind != "Pod" {
+        expect("get after delete", &api.get(&path).await, 404)?;
+    }
+    let mut watch = api.watch(&format!("{collection}?watch=1&resourceVersion={revision}&timeoutSeconds=60")).await;
+    let (kind, found, _) = watch.brief().await;
+    if (kind.as_str(), found.as_str()) != ("MODIFIED", name.as_str()) {
+        return Err(format!("watch: {kind} {found}"));
+    }
+    Ok(())
+}
