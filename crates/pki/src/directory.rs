@@ -16,7 +16,7 @@ pub struct Pki {
     clock: Arc<dyn Clock>,
     authority: Authority,
     front_proxy: Authority,
-    signing: SigningKey,
+    signing: Arc<SigningKey>,
 }
 
 impl Pki {
@@ -30,7 +30,7 @@ impl Pki {
         let now = host.now();
         let authority = Authority::load_or_create(&directory.join("ca"), "kubernetes", now)?;
         let front_proxy = Authority::load_or_create(&directory.join("front-proxy-ca"), "front-proxy-ca", now)?;
-        let signing = SigningKey::load_or_create(&directory.join("sa.key"))?;
+        let signing = Arc::new(SigningKey::load_or_create(&directory.join("sa.key"))?);
         Ok(Self { directory, clock: Arc::clone(&host.clock), authority, front_proxy, signing })
     }
 
@@ -48,7 +48,7 @@ impl Pki {
 
     /// What signs service-account tokens.
     #[must_use]
-    pub fn signing_key(&self) -> &SigningKey {
+    pub fn signing_key(&self) -> &Arc<SigningKey> {
         &self.signing
     }
 

@@ -79,6 +79,34 @@ pub fn remove(path: &Path, name: &str) -> Result<(), Error> {
     })
 }
 
+/// The PEM of the authority that the current context's cluster is verified with.
+///
+/// # Errors
+/// When the file cannot be read or its current context names no such authority.
+pub fn authority(path: &Path) -> Result<String, Error> {
+    let config = Value::Object(load(path)?);
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let named = |section: &str, name: &str| {
+        let items = config.get(section).and_then(Value::as_array).into_iter().flatten();
+        items.into_iter().find(|item| item.get("name").and_then(Value::as_str) == Some(name))
+    };
+    let context = text(config.get("current-context"));
+    let cluster = text(named("contexts", &context).and_then(|context| context.pointer("/context/cluster")));
+    let cluster = named("clusters", &cluster).and_then(|cluster| cluster.get("cluster"));
+    let field = |name: &str| text(cluster.and_then(|cluster| cluster.get(name)));
+    let missing = || Error::content(format!("no certificate authority for the context {context:?}"), path);
+    let (data, file_name) = (field("certificate-authority-data"), field("certificate-authority"));
+    if !data.is_empty() {
+        let decoded = STANDARD.decode(data.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        return decoded.ok_or_else(missing);
+    }
+    if file_name.is_empty() {
+        return Err(missing());
+    }
+    let file = path.parent().unwrap_or(Path::new(".")).join(file_name);
+    file::read(&file)?.ok_or_else(missing)
+}
+
 /// Reads, changes and replaces the file under the lock that other programs of Kubernetes take too.
 fn change(path: &Path, change: impl FnOnce(&mut Map<String, Value>) -> bool) -> Result<(), Error> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

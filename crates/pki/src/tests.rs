@@ -182,6 +182,7 @@ fn kubeconfigs_are_made_locked_and_refused() {
     kubeconfig::remove(&path, "coracle").unwrap();
     kubeconfig::merge(&path, &entry("coracle", "one")).unwrap();
     assert_eq!(parsed(&path)["contexts"][0]["context"]["cluster"], "coracle");
+    assert_eq!(kubeconfig::authority(&path).unwrap(), "PEM");
     let lock = directory.path().join(".kube/config.lock");
     assert!(!lock.exists());
     std::fs::write(&lock, "").unwrap();
