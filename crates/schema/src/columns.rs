@@ -286,6 +286,12 @@ impl Column {
         Self::new(name, "integer", "", Cell::Function(cell))
     }
 
+    /// A computed truth, which upstream may print as text.
+    #[must_use]
+    pub const fn flag(name: &'static str, cell: CellFunction) -> Self {
+        Self::new(name, "boolean", "", Cell::Function(cell))
+    }
+
     /// Shown only in wide output.
     #[must_use]
     pub const fn wide(mut self) -> Self {

@@ -91,3 +91,6 @@ fn rename(object: &mut Value, from: &str, to: &str) {
         fields.insert(to.to_owned(), value);
     }
 }
+
+#[cfg(test)]
+mod tests;

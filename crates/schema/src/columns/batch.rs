@@ -12,7 +12,7 @@ pub(super) static CRON_JOBS: &[Column] = &[
     Column::name(),
     Column::path("Schedule", "spec.schedule"),
     Column::text("Timezone", |o, _| read::text_or(o, "spec.timeZone", NONE).into()),
-    Column::text("Suspend", |o, _| match read::boolean(o, "spec.suspend") {
+    Column::flag("Suspend", |o, _| match read::boolean(o, "spec.suspend") {
         true => "True".into(),
         false => "False".into(),
     }),
