@@ -1,6 +1,6 @@
 //! Frames on a shim's socket: a little-endian length of four bytes, then JSON; descriptors travel beside the bytes.
 
-use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
+use std::io::{self, IoSlice, IoSliceMut, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
@@ -71,6 +71,11 @@ impl Reader {
         Ok(read)
     }
 
+    /// Takes bytes that were read elsewhere.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
     /// The next whole frame, if it is there, with the descriptors received so far.
     pub fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
         let Some(length) = self.buffer.first_chunk::<4>() else { return Ok(None) };
@@ -99,11 +104,6 @@ pub fn receive<T: DeserializeOwned>(stream: &UnixStream, reader: &mut Reader) ->
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-}
-
-/// Whether a peer has closed its end: reads and drops what is there, which no peer sends.
-pub fn at_end(mut stream: &UnixStream) -> bool {
-    matches!(stream.read(&mut [0; 64]), Ok(0))
 }
 
 #[expect(unsafe_code, reason = "received descriptors come as numbers")]
