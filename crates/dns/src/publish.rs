@@ -82,3 +82,55 @@ fn slice(name: &str, listeners: &[SocketAddr], port: u16) -> Value {
         ],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use http::{Method, Request, Response, StatusCode};
+    use kube::client::Body;
+
+    use super::*;
+
+    /// What a server that has `existing` objects is asked.
+    async fn requests(existing: bool) -> Vec<String> {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let seen = log.clone();
+        let server = tower::service_fn(move |request: Request<Body>| {
+            let line = format!("{} {}", request.method(), request.uri().path());
+            seen.lock().unwrap().push(line);
+            async move {
+                let refused = existing && request.method() == Method::POST;
+                let (code, body) = if refused {
+                    let status = json!({"kind": "Status", "status": "Failure", "reason": "AlreadyExists", "code": 409});
+                    (StatusCode::CONFLICT, status)
+                } else {
+                    let bytes = request.into_body().collect_bytes().await.unwrap();
+                    (StatusCode::CREATED, serde_json::from_slice(&bytes).unwrap())
+                };
+                let body = Body::from(body.to_string().into_bytes());
+                Ok::<_, std::convert::Infallible>(Response::builder().status(code).body(body).unwrap())
+            }
+        });
+        let client = Client::new(server, NAMESPACE);
+        let listeners = ["10.42.0.1:53".parse().unwrap()];
+        publish(&client, "10.43.0.10".parse().unwrap(), &listeners).await.unwrap();
+        log.lock().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn the_service_is_created_or_updated() {
+        let services = "/api/v1/namespaces/kube-system/services";
+        let slices = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices";
+        assert_eq!(requests(false).await, [format!("POST {services}"), format!("POST {slices}")]);
+        assert_eq!(
+            requests(true).await,
+            [
+                format!("POST {services}"),
+                format!("PATCH {services}/kube-dns"),
+                format!("POST {slices}"),
+                format!("PATCH {slices}/kube-dns"),
+            ]
+        );
+    }
+}

@@ -142,9 +142,17 @@ struct Sources {
 
 impl Sources {
     fn new(informers: &Informers, domain: Name) -> Self {
-        let slices = informers.of::<EndpointSlice>();
+        Self::from_caches(informers.of(), informers.of(), informers.of(), domain)
+    }
+
+    fn from_caches(
+        services: Cache<Service>,
+        slices: Cache<EndpointSlice>,
+        namespaces: Cache<Namespace>,
+        domain: Name,
+    ) -> Self {
         let by_service = slices.index("service", |slice| owner(slice).iter().map(ToString::to_string).collect());
-        Self { domain, services: informers.of(), slices, by_service, namespaces: informers.of() }
+        Self { domain, services, slices, by_service, namespaces }
     }
 
     async fn synced(&self) {
@@ -229,3 +237,6 @@ fn owners(change: &Change<EndpointSlice>) -> Vec<Key> {
     let old = if let Change::Applied { old, .. } = change { old.as_deref() } else { None };
     [old, Some(change.object().as_ref())].into_iter().flatten().filter_map(owner).collect()
 }
+
+#[cfg(test)]
+mod tests;

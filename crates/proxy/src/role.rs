@@ -70,13 +70,12 @@ impl Role for Proxy {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => Ok(()),
-            outcome = follow(self.options, &ready) => outcome,
+            outcome = follow(Sources::new(&self.options), Program::new(&self.options), &ready) => outcome,
         }
     }
 }
 
-async fn follow(options: Options, ready: &Ready) -> Result<(), RoleError> {
-    let sources = Sources::new(&options);
+async fn follow(sources: Sources, mut program: Program, ready: &Ready) -> Result<(), RoleError> {
     ready.report("waiting for Services and EndpointSlices");
     sources.services.synced().await;
     sources.slices.synced().await;
@@ -84,7 +83,6 @@ async fn follow(options: Options, ready: &Ready) -> Result<(), RoleError> {
     let mut slices = sources.slices.subscribe();
     services.take();
     slices.take();
-    let mut program = Program::new(&options);
     sources.services.list().iter().for_each(|service| sources.refresh(&mut program.state, &service.key()));
     ready.report("programming the kernel");
     let (programmed, outcome) = program.commit().await?;
@@ -124,10 +122,13 @@ struct Sources {
 
 impl Sources {
     fn new(options: &Options) -> Self {
-        let slices = options.informers.of::<EndpointSlice>();
-        let by_service = slices.index("service", |slice| owner(slice).iter().map(ToString::to_string).collect());
         let node = Node { name: options.node_name.clone(), addresses: options.node_ips.clone() };
-        Self { services: options.informers.of::<Service>(), slices, by_service, node }
+        Self::from_caches(options.informers.of(), options.informers.of(), node)
+    }
+
+    fn from_caches(services: Cache<Service>, slices: Cache<EndpointSlice>, node: Node) -> Self {
+        let by_service = slices.index("service", |slice| owner(slice).iter().map(ToString::to_string).collect());
+        Self { services, slices, by_service, node }
     }
 
     fn refresh(&self, state: &mut State, key: &Key) {
@@ -161,7 +162,11 @@ struct Program {
 impl Program {
     fn new(options: &Options) -> Self {
         let (cluster, service) = (options.cluster_cidrs.clone(), options.service_cidrs.clone());
-        Self { tables: Tables::new(&options.instance, cluster, service), state: State::new(), rebuild: true }
+        Self::with(Tables::new(&options.instance, cluster, service))
+    }
+
+    fn with(tables: Tables) -> Self {
+        Self { tables, state: State::new(), rebuild: true }
     }
 
     /// Applies what changed, on a thread that may block.
@@ -180,8 +185,8 @@ impl Program {
         } else {
             self.tables.update(&self.state.take())
         };
-        let touched = self.state.take_touched();
         Socket::open()?.apply(&batch)?;
+        let touched = self.state.take_touched();
         match forget_stale(&self.state, &touched) {
             Ok(0) => {}
             Ok(flows) => tracing::debug!(flows, "forgot UDP flows to endpoints that are gone"),
@@ -200,3 +205,6 @@ fn words(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
 //! Services in the kernel: pods in network namespaces, connections through the rules.
+#![expect(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
 #[path = "../../netfilter/tests/support/namespace.rs"]
 mod namespace;
@@ -7,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use host::Host;
 use informer::Key;
@@ -19,6 +20,7 @@ use network::{Attachment, Network, Options};
 use nix::sched::{CloneFlags, setns};
 use proxy::{Node, State, Tables, fragment};
 use serde_json::json;
+use tokio::time::Instant;
 
 const INSTANCE: &str = "proxytest";
 

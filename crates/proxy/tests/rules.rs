@@ -1,4 +1,5 @@
 //! Services and slices as text in, rule set as text out.
+#![expect(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
 use std::collections::BTreeSet;
 
