@@ -19,8 +19,8 @@ use crate::user::{Peer, User};
 pub use bearer::bearer;
 pub(crate) use bearer::subprotocols_without_token;
 pub(crate) use cached::Cached;
-pub use review::{SelfSubjectReviews, TokenReviews};
 pub(crate) use review::set_status;
+pub use review::{SelfSubjectReviews, TokenReviews};
 pub use x509::ClientCertificates;
 
 /// The extra attribute that names the credential that was shown.

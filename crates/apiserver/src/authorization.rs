@@ -18,10 +18,10 @@ use crate::access::{Attributes, Authorizer, Decision};
 use crate::bootstrap::Bootstrap;
 use crate::user::{MASTERS, User};
 
-pub use reconcile::{Policy, Reconciled, desired, reconcile};
 pub use escalation::EscalationCheck;
 pub use follow::follow;
 pub use index::Index;
+pub use reconcile::{Policy, Reconciled, desired, reconcile};
 pub use review::{LocalSubjectAccessReviews, RulesReviews, SelfSubjectAccessReviews, SubjectAccessReviews};
 pub use rule::Rule;
 

@@ -132,7 +132,8 @@ fn identify(object: &mut Value, api_version: &str, kind: &str) -> Result<()> {
     }
     if !found_kind.is_empty() && found_kind != kind {
         let version = api_version.rsplit('/').next().unwrap_or_default();
-        let text = format!("{found_kind} in version {version:?} cannot be handled as a {kind}: converting is not possible");
+        let text =
+            format!("{found_kind} in version {version:?} cannot be handled as a {kind}: converting is not possible");
         return Err(Error::bad_request(text));
     }
     if let Some(fields) = object.as_object_mut() {

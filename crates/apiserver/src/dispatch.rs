@@ -58,9 +58,8 @@ struct Ask<'a> {
 impl Dispatch {
     async fn resource(&self, exchange: Exchange, target: &Target) -> Result<Response> {
         let snapshot = self.registry.table.snapshot();
-        let served = snapshot
-            .resource(&target.group, &target.version, &target.resource)
-            .ok_or_else(Error::no_such_path)?;
+        let served =
+            snapshot.resource(&target.group, &target.version, &target.resource).ok_or_else(Error::no_such_path)?;
         check_place(&served, target, exchange.info.verb)?;
         if let Some(text) = &served.version().deprecation {
             exchange.warnings.add(text.clone());

@@ -44,9 +44,10 @@ impl Documents {
     /// `/`: the paths there are.
     pub(crate) fn root(&self) -> Value {
         let snapshot = self.table.snapshot();
-        let mut paths: Vec<String> = ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"]
-            .map(str::to_owned)
-            .into();
+        let mut paths: Vec<String> =
+            ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"]
+                .map(str::to_owned)
+                .into();
         for group in snapshot.groups() {
             if !group.name.is_empty() {
                 paths.push(format!("/apis/{}", group.name));

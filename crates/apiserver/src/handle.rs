@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use host::{OnEnd, Tasks};
 use http::{HeaderValue, Request, Uri, header};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::{mpsc, watch};
 use tower::Service;
@@ -21,6 +22,8 @@ use crate::version::GIT_VERSION;
 
 /// Bytes on the way in each direction of an in-memory connection.
 const BUFFER: usize = 256 * 1024;
+/// Connections in memory that nobody uses are closed after a while.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// A running (or starting) server, as others in this process see it; cheap to clone.
 #[derive(Debug, Clone)]
@@ -63,7 +66,10 @@ impl Handle {
     {
         let user = Arc::new(identity.authenticated());
         let connector = Connector { incoming: self.incoming.clone(), user };
-        HttpClient::builder(Executor(self.tasks.clone())).build(connector)
+        HttpClient::builder(Executor(self.tasks.clone()))
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector)
     }
 
     /// A raw connection in memory, on which HTTP/1 or HTTP/2 may be spoken.

@@ -33,7 +33,11 @@ const CHECKS: [Check; 5] = [
     Check { name: "log", live: true, passes: |_| true },
     Check { name: "etcd", live: true, passes: |health| health.cache.progress() > 0 },
     Check { name: "informer-sync", live: false, passes: |health| health.cache.progress() > 0 },
-    Check { name: "poststarthook/bootstrap-objects", live: true, passes: |health| health.started.load(Ordering::Acquire) },
+    Check {
+        name: "poststarthook/bootstrap-objects",
+        live: true,
+        passes: |health| health.started.load(Ordering::Acquire),
+    },
 ];
 
 const SHUTDOWN: Check = Check { name: "shutdown", live: false, passes: |health| !health.shutdown.is_cancelled() };
@@ -45,7 +49,11 @@ impl Health {
             CHECKS.iter().chain([&SHUTDOWN]).filter(|check| check.live || path == "readyz").collect();
         if let Some(name) = check {
             let check = checks.into_iter().find(|check| check.name == name).ok_or_else(Error::no_such_path)?;
-            return Ok(if (check.passes)(self) { text(StatusCode::OK, "ok".to_owned()) } else { failed(path, String::new()) });
+            return Ok(if (check.passes)(self) {
+                text(StatusCode::OK, "ok".to_owned())
+            } else {
+                failed(path, String::new())
+            });
         }
         let excluded: Vec<&str> = query.all("exclude").collect();
         let mut lines = String::new();

@@ -45,7 +45,8 @@ impl<'a> Clause<'a> {
 /// The clauses, the most wanted first; those of equal weight stay in order.
 fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
     let texts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut clauses: Vec<Clause<'_>> = texts.flat_map(|text| text.split(',')).take(CLAUSES).map(Clause::parse).collect();
+    let mut clauses: Vec<Clause<'_>> =
+        texts.flat_map(|text| text.split(',')).take(CLAUSES).map(Clause::parse).collect();
     clauses.retain(|clause| clause.quality > 0.0);
     clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality));
     if clauses.is_empty() {
@@ -56,9 +57,10 @@ fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
 
 /// The form of objects and lists, or with `watching` of events.
 pub(crate) fn form(headers: &HeaderMap, include: &str, watching: bool) -> Result<Form> {
-    clauses(headers).iter().find_map(|clause| offered(clause, include, watching)).unwrap_or_else(|| {
-        Err(Error::not_acceptable(if watching { &ACCEPTED[..1] } else { &ACCEPTED }))
-    })
+    clauses(headers)
+        .iter()
+        .find_map(|clause| offered(clause, include, watching))
+        .unwrap_or_else(|| Err(Error::not_acceptable(if watching { &ACCEPTED[..1] } else { &ACCEPTED })))
 }
 
 fn offered(clause: &Clause<'_>, include: &str, watching: bool) -> Option<Result<Form>> {

@@ -116,6 +116,9 @@ impl Options {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("advertise", &self.advertise).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("advertise", &self.advertise)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

@@ -179,10 +179,16 @@ fn check_combination(query: &Query, watching: bool, send_initial_events: Option<
     let initial = Path::new("sendInitialEvents");
     if let Some(wanted) = matching {
         if watching && send_initial_events.is_none() {
-            errors.push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
+            errors.push(FieldError::forbidden(
+                &path,
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            ));
         }
         if !watching && query.get("resourceVersion").is_none() {
-            errors.push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+            errors.push(FieldError::forbidden(
+                &path,
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            ));
         }
         if query.get("continue").is_some() {
             errors.push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
@@ -192,7 +198,10 @@ fn check_combination(query: &Query, watching: bool, send_initial_events: Option<
             errors.push(FieldError::not_supported(&path, wanted, supported));
         }
         if wanted == "Exact" && query.get("resourceVersion") == Some("0") {
-            errors.push(FieldError::forbidden(&path, "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\""));
+            errors.push(FieldError::forbidden(
+                &path,
+                "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
+            ));
         }
     }
     if send_initial_events.is_some() && !watching {
@@ -213,6 +222,15 @@ impl WriteOptions {
             field_manager: query.get("fieldManager").unwrap_or_default().to_owned(),
             force: query.boolean("force")?,
         })
+    }
+
+    /// Only apply patches may be forced.
+    pub(crate) fn check_patch(&self) -> Result<()> {
+        if self.force.is_none() {
+            return Ok(());
+        }
+        let error = FieldError::forbidden(&Path::new("force"), "may not be specified for non-apply patch");
+        Err(Error::invalid(OPTIONS_GROUP, "PatchOptions", "", &error.into()))
     }
 
     /// As admission plugins see them.
@@ -250,10 +268,16 @@ impl DeleteOptions {
             let path = Path::new("propagationPolicy");
             let text = "orphanDependents and deletionPropagation cannot be both set";
             let shown = Value::from(options.propagation.map(Propagation::as_str));
-            return Err(Error::invalid(OPTIONS_GROUP, "DeleteOptions", "", &FieldError::invalid(&path, shown, text).into()));
+            return Err(Error::invalid(
+                OPTIONS_GROUP,
+                "DeleteOptions",
+                "",
+                &FieldError::invalid(&path, shown, text).into(),
+            ));
         }
         // Negative periods count as one second.
-        options.grace_period_seconds = options.grace_period_seconds.map(|seconds| if seconds < 0 { 1 } else { seconds });
+        options.grace_period_seconds =
+            options.grace_period_seconds.map(|seconds| if seconds < 0 { 1 } else { seconds });
         Ok(options)
     }
 
@@ -365,7 +389,11 @@ mod tests {
         check_freshness("resourceVersion=0", false, Freshness::Any);
         check_freshness("resourceVersion=7", false, Freshness::NotOlderThan(7));
         check_freshness("resourceVersion=7&limit=5", false, Freshness::Exact(7));
-        check_freshness("resourceVersion=7&limit=5&resourceVersionMatch=NotOlderThan", false, Freshness::NotOlderThan(7));
+        check_freshness(
+            "resourceVersion=7&limit=5&resourceVersionMatch=NotOlderThan",
+            false,
+            Freshness::NotOlderThan(7),
+        );
         check_freshness("resourceVersion=7&resourceVersionMatch=Exact", false, Freshness::Exact(7));
         check_freshness("resourceVersion=7", true, Freshness::NotOlderThan(7));
     }
@@ -391,7 +419,8 @@ mod tests {
 
     #[test]
     fn delete_options_come_from_either_place() {
-        let options = DeleteOptions::parse(&query("gracePeriodSeconds=-5&propagationPolicy=Orphan"), b"").expect("options");
+        let options =
+            DeleteOptions::parse(&query("gracePeriodSeconds=-5&propagationPolicy=Orphan"), b"").expect("options");
         assert_eq!((options.grace_period_seconds, options.propagation), (Some(1), Some(Propagation::Orphan)));
         let body = br#"{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"u"},"dryRun":["All"]}"#;
         let options = DeleteOptions::parse(&query(""), body).expect("options");

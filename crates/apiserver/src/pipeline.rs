@@ -17,8 +17,8 @@ pub use access::{Authentication, Authorization, refusal};
 pub use audit::{Audit, AuditInit};
 pub use deadline::Deadline;
 pub use fairness::MaxInFlight;
-pub use impersonation::Impersonation;
 pub use frame::{CacheControl, PanicRecovery, Tracking};
+pub use impersonation::Impersonation;
 pub use warnings::{WarningRecorder, Warnings};
 
 use crate::body::Body;

@@ -26,8 +26,8 @@ pub(crate) use patch::Patch;
 pub(crate) use scale::{Rescale, scale_of};
 pub(crate) use view::{Form, View};
 
-use crate::allocator::Allocators;
 use crate::admit::{Admission, Admitted, Operation};
+use crate::allocator::Allocators;
 use crate::cache::{self, Cache};
 use crate::error::{About, Error, Result};
 use crate::objects::Objects;

@@ -10,6 +10,7 @@ use host::{Host, OnEnd, Ready, Role, RoleError};
 use schema::{Resource, Table};
 use tokio::sync::{mpsc, watch};
 
+use crate::allocator::{Allocators, NODE_PORTS};
 use crate::bootstrap::{self, Bootstrap, KubernetesService};
 use crate::cache::{Cache, Definition, Selectable};
 use crate::dispatch::Dispatch;
@@ -25,7 +26,6 @@ use crate::pipeline::{
     Audit, AuditInit, Authentication, Authorization, CacheControl, Deadline, Impersonation, Layer, MaxInFlight,
     PanicRecovery, Pipeline, Tracking, WarningRecorder,
 };
-use crate::allocator::{Allocators, NODE_PORTS};
 use crate::registry::Registry;
 use crate::storage::Storage;
 use crate::user::User;

@@ -52,7 +52,8 @@ impl Admission for Priority {
         }
         match default_class(admitted.objects) {
             Some(class) if class.name != object::meta::name(object) => {
-                let why = format!("PriorityClass {} is already marked as default. Only one default can exist", class.name);
+                let why =
+                    format!("PriorityClass {} is already marked as default. Only one default can exist", class.name);
                 Err(forbidden(admitted, object, why))
             }
             _ => Ok(()),
@@ -105,7 +106,8 @@ fn keep(old: Option<&Value>, pod: &mut Value) {
 /// The default class; of several, which older versions allowed, the lowest.
 fn default_class(objects: &Objects) -> Option<Class> {
     let classes = objects.list(GROUP, RESOURCE, "");
-    let defaults = classes.iter().filter(|entry| memchr::memmem::find(entry.bytes(), b"\"globalDefault\":true").is_some());
+    let defaults =
+        classes.iter().filter(|entry| memchr::memmem::find(entry.bytes(), b"\"globalDefault\":true").is_some());
     let values = defaults.map(|entry| entry.value()).filter(|class| class["globalDefault"] == true);
     values.map(|class| Class::of(&class)).min_by_key(|class| class.value)
 }

@@ -30,9 +30,9 @@ impl Admission for DefaultTolerationSeconds {
             return Ok(());
         }
         let tolerations = list(&mut object["spec"], "tolerations");
-        tolerations.extend(missing.into_iter().map(|taint| {
-            json!({ "key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS })
-        }));
+        tolerations.extend(missing.into_iter().map(
+            |taint| json!({ "key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS }),
+        ));
         Ok(())
     }
 }

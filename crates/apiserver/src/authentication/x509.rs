@@ -39,10 +39,7 @@ impl ClientCertificates {
     ///
     /// # Errors
     /// When an authority's certificate cannot be used.
-    pub fn new(
-        roots: RootCertStore,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, rustls::server::VerifierBuilderError> {
+    pub fn new(roots: RootCertStore, clock: Arc<dyn Clock>) -> Result<Self, rustls::server::VerifierBuilderError> {
         let verifier = if roots.is_empty() {
             None
         } else {

@@ -52,7 +52,8 @@ impl EscalationCheck {
             object.get("rules").and_then(|rules| serde_json::from_value(rules.clone()).ok()).unwrap_or_default();
         // What will be gathered is not known, so that it takes everything to let it be gathered.
         let aggregates = |object: &Value| object.get("aggregationRule").is_some_and(|rule| !rule.is_null());
-        if aggregates(object) && admitted.old.is_none_or(|old| old.get("aggregationRule") != object.get("aggregationRule"))
+        if aggregates(object)
+            && admitted.old.is_none_or(|old| old.get("aggregationRule") != object.get("aggregationRule"))
         {
             rules.extend(everything());
         }
@@ -66,8 +67,7 @@ impl EscalationCheck {
         }
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (kind, role_name) = (text("/roleRef/kind"), text("/roleRef/name"));
-        let (resource, namespace) =
-            if kind == "Role" { ("roles", admitted.namespace) } else { ("clusterroles", "") };
+        let (resource, namespace) = if kind == "Role" { ("roles", admitted.namespace) } else { ("clusterroles", "") };
         if self.may(admitted, "bind", resource, admitted.namespace, role_name) {
             return Ok(());
         }

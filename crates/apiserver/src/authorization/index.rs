@@ -88,7 +88,8 @@ impl Index {
         let rules: Arc<[Rule]> = object.rules.unwrap_or_default().into();
         let selectors = object.aggregation_rule.and_then(|rule| rule.cluster_role_selectors).unwrap_or_default();
         // Expressions are left to the controller, which writes what it gathers into the role.
-        let plain = selectors.into_iter().filter(|selector| selector.match_expressions.as_ref().is_none_or(Vec::is_empty));
+        let plain =
+            selectors.into_iter().filter(|selector| selector.match_expressions.as_ref().is_none_or(Vec::is_empty));
         let aggregates = plain.filter_map(|selector| selector.match_labels).collect();
         let labels = object.metadata.labels.unwrap_or_default();
         let role = Role { effective: Arc::clone(&rules), rules, labels, aggregates };

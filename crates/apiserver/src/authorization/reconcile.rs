@@ -167,9 +167,9 @@ fn add_rules(present: &mut Value, desired: &Value) {
         object.get("rules").and_then(|rules| serde_json::from_value(rules.clone()).ok()).unwrap_or_default()
     };
     let held = rules(present);
-    let missing = rules(desired).into_iter().filter(|rule| {
-        not_covered(&held, std::slice::from_ref(rule)).is_none_or(|uncovered| !uncovered.is_empty())
-    });
+    let missing = rules(desired)
+        .into_iter()
+        .filter(|rule| not_covered(&held, std::slice::from_ref(rule)).is_none_or(|uncovered| !uncovered.is_empty()));
     let missing: Vec<Value> = missing.filter_map(|rule| serde_json::to_value(rule).ok()).collect();
     append(present, "rules", missing);
 }

@@ -65,10 +65,7 @@ impl Computed for RulesReviews {
             rules.push(super::Rule { verbs: all(), non_resource_urls: all(), ..Default::default() });
         }
         let (paths, resources): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| !rule.non_resource_urls.is_empty());
-        set_status(
-            &mut object,
-            json!({ "resourceRules": resources, "nonResourceRules": paths, "incomplete": false }),
-        );
+        set_status(&mut object, json!({ "resourceRules": resources, "nonResourceRules": paths, "incomplete": false }));
         Ok(object)
     }
 }

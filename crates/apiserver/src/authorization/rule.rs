@@ -78,13 +78,10 @@ impl Rule {
         self.verbs.iter().flat_map(move |verb| {
             let resources = self.api_groups.iter().flat_map(move |group| {
                 self.resources.iter().flat_map(move |resource| {
-                    let rule = Self {
-                        verbs: one(verb),
-                        api_groups: one(group),
-                        resources: one(resource),
-                        ..Self::default()
-                    };
-                    let names = self.resource_names.iter().map(Some).chain(self.resource_names.is_empty().then_some(None));
+                    let rule =
+                        Self { verbs: one(verb), api_groups: one(group), resources: one(resource), ..Self::default() };
+                    let names =
+                        self.resource_names.iter().map(Some).chain(self.resource_names.is_empty().then_some(None));
                     names.map(move |name| Self { resource_names: name.map(one).unwrap_or_default(), ..rule.clone() })
                 })
             });

@@ -66,7 +66,8 @@ impl KubernetesService {
             protocol: Some("TCP".to_owned()),
             ..EndpointPort::default()
         };
-        let subset = EndpointSubset { addresses: Some(vec![address]), ports: Some(vec![port]), ..EndpointSubset::default() };
+        let subset =
+            EndpointSubset { addresses: Some(vec![address]), ports: Some(vec![port]), ..EndpointSubset::default() };
         let labels = [("endpointslice.kubernetes.io/skip-mirror", "true")];
         Endpoints { metadata: meta(&labels), subsets: Some(vec![subset]) }
     }

@@ -37,7 +37,9 @@ impl Connector for PodProxy {
         }
         let port = match named.port {
             "" => first_port(&pod).unwrap_or(80),
-            port => port.parse().map_err(|_| Error::bad_request(format!("invalid port {port:?} of pod {}", named.name)))?,
+            port => {
+                port.parse().map_err(|_| Error::bad_request(format!("invalid port {port:?} of pod {}", named.name)))?
+            }
         };
         let connected = self.0.plain(address, port).await?;
         forward(&self.0, connected, exchange, &target).await
@@ -174,7 +176,9 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
         .map(|name| name.trim().to_ascii_lowercase())
         .collect();
     let kept = headers.iter().filter(|(name, _)| {
-        !HOPS.contains(name) && !named.iter().any(|hop| hop == name.as_str()) && !name.as_str().starts_with("impersonate-")
+        !HOPS.contains(name)
+            && !named.iter().any(|hop| hop == name.as_str())
+            && !name.as_str().starts_with("impersonate-")
     });
     let mut passed: HeaderMap = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
     let protocols = subprotocols_without_token(headers);

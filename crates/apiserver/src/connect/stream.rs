@@ -74,7 +74,9 @@ impl Streams {
             for port in query.all("port").chain(query.all("ports")).flat_map(|list| list.split(',')) {
                 let valid = port.parse::<u16>().is_ok_and(|port| port > 0);
                 if !valid {
-                    return Err(Error::bad_request(format!("invalid port {port:?}: a port is a number from 1 to 65535")));
+                    return Err(Error::bad_request(format!(
+                        "invalid port {port:?}: a port is a number from 1 to 65535"
+                    )));
                 }
                 passed.add("port", port);
             }

@@ -28,7 +28,8 @@ impl Dispatch {
         let options = WriteOptions::parse(&ask.query)?;
         let binding = ask.read_body(&options)?;
         let name = binding["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let target = Target { resource: "pods".to_owned(), subresource: "binding".to_owned(), name, ..ask.scope.target.clone() };
+        let target =
+            Target { resource: "pods".to_owned(), subresource: "binding".to_owned(), name, ..ask.scope.target.clone() };
         let scope = Scope {
             stored: pods.ty().clone(),
             resource: self.registry.resource_of(&pods.resource),

@@ -1,6 +1,5 @@
 //! The verbs on stored objects.
 
-use bytes::Bytes;
 use http::StatusCode;
 use schema::resource::ScalePaths;
 use serde_json::{Value, json};
@@ -83,6 +82,7 @@ impl Dispatch {
     async fn patch(&self, ask: &Ask<'_>) -> Result<Response> {
         let view = ask.view(&self.registry, false)?;
         let options = WriteOptions::parse(&ask.query)?;
+        options.check_patch()?;
         let written = self.registry.patch(&ask.scope, &ask.read_patch()?, &options).await?;
         ask.answer(StatusCode::OK, &view, written.object)
     }
@@ -152,7 +152,7 @@ impl Ask<'_> {
 
     /// A document of another kind as the answer.
     pub(super) fn document(&self, status: StatusCode, view: &View, document: &Value) -> Result<Response> {
-        Ok(respond::with(status, self.media(view.form), Body::full(Bytes::from(view.encode(document)?))))
+        Ok(respond::with(status, self.media(view.form), Body::full(view.encode(document)?)))
     }
 }
 

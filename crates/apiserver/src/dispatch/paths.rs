@@ -40,7 +40,9 @@ impl Dispatch {
             ["openapi", "v3"] => self.openapi(headers, None),
             ["openapi", "v3", rest @ ..] => self.openapi(headers, Some(rest)),
             ["metrics"] => Ok(self.metrics()),
-            ["healthz" | "livez" | "readyz", check @ ..] => self.health.answer(parts[0], check.first().copied(), &query),
+            ["healthz" | "livez" | "readyz", check @ ..] => {
+                self.health.answer(parts[0], check.first().copied(), &query)
+            }
             _ => Err(Error::no_such_path()),
         }?;
         Ok(if exchange.parts.method == Method::HEAD { response.map(|_| Body::empty()) } else { response })

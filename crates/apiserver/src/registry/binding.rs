@@ -41,9 +41,7 @@ impl Edit for Binding<'_> {
 impl Binding<'_> {
     fn check(&self, pod: &Value) -> Result<()> {
         let name = &self.scope.target.name;
-        let refuse = |why: String| {
-            Err(Error::conflict(About { group: "", resource: "pods/binding" }, name, why))
-        };
+        let refuse = |why: String| Err(Error::conflict(About { group: "", resource: "pods/binding" }, name, why));
         let wanted = text(self.binding, "uid");
         if !wanted.is_empty() && wanted != text(pod, "uid") {
             let found = text(pod, "uid");
@@ -67,7 +65,8 @@ impl Registry {
     /// Binds the pod that `scope` names.
     pub(crate) async fn bind(&self, scope: &Scope<'_>, binding: &Value, options: &WriteOptions) -> Result<()> {
         validate(scope, binding)?;
-        let mut admitting = Admitting::new(scope, Operation::Create, options.to_value("CreateOptions"), options.dry_run);
+        let mut admitting =
+            Admitting::new(scope, Operation::Create, options.to_value("CreateOptions"), options.dry_run);
         admitting.kind = object::Gvk::new("", "v1", "Binding");
         let mut edit = Binding { registry: self, scope, admitting: &admitting, binding };
         let written = self.change(scope, &scope.key(), &mut edit, options.dry_run).await?;
@@ -107,7 +106,8 @@ fn scheduled(pod: &mut Value, now: &str) {
         pod["status"]["conditions"] = json!([]);
     }
     let Some(conditions) = pod["status"]["conditions"].as_array_mut() else { return };
-    let mut condition = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
+    let mut condition =
+        json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
     if generation.is_number() {
         condition["observedGeneration"] = generation;
     }
@@ -129,9 +129,12 @@ mod tests {
         assert_eq!(pod["status"]["conditions"][0]["status"], "True");
         pod["status"]["conditions"][0]["status"] = "False".into();
         scheduled(&mut pod, "u");
-        assert_eq!(pod["status"]["conditions"], json!([
-            {"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": "u"}
-        ]));
+        assert_eq!(
+            pod["status"]["conditions"],
+            json!([
+                {"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": "u"}
+            ])
+        );
     }
 
     #[test]

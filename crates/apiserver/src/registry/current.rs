@@ -115,9 +115,8 @@ impl Registry {
 
     fn opened(&self, entry: store::Entry) -> Result<Current> {
         let bytes = self.storage.transform.open(&entry.key, entry.value).map_err(Error::internal)?;
-        let mut object = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::internal(format!("the stored object {} cannot be read: {error}", entry.key))
-        })?;
+        let mut object = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::internal(format!("the stored object {} cannot be read: {error}", entry.key)))?;
         set_revision(&mut object, entry.modified);
         Ok(Current { object, revision: entry.modified, source: Source::Store(bytes) })
     }

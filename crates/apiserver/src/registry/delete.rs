@@ -85,7 +85,8 @@ impl Removal<'_> {
             return shorten(object, self.options.grace_period_seconds);
         }
         let context = self.registry.context(self.scope, self.options.dry_run);
-        let Some(seconds) = self.scope.strategy.grace_period(&context, object, self.options.grace_period_seconds) else {
+        let Some(seconds) = self.scope.strategy.grace_period(&context, object, self.options.grace_period_seconds)
+        else {
             return Grace::None;
         };
         let end = self.registry.host.now() + SignedDuration::from_secs(seconds);
@@ -130,8 +131,7 @@ fn propagation_finalizers(object: &Value, options: &DeleteOptions, collection: C
         (None, None) => !has(ORPHAN) && has(FOREGROUND),
     };
     let kept = finalizers(object).filter(|finalizer| !matches!(*finalizer, ORPHAN | FOREGROUND));
-    let wanted: Vec<&str> =
-        kept.chain(orphan.then_some(ORPHAN)).chain(foreground.then_some(FOREGROUND)).collect();
+    let wanted: Vec<&str> = kept.chain(orphan.then_some(ORPHAN)).chain(foreground.then_some(FOREGROUND)).collect();
     let unchanged = wanted.len() == finalizers(object).count() && wanted.iter().all(|finalizer| has(finalizer));
     (!unchanged).then(|| if wanted.is_empty() { Value::Null } else { json!(wanted) })
 }
@@ -179,11 +179,8 @@ impl Registry {
     }
 
     async fn delete_one(&self, scope: &Scope<'_>, entry: &Entry, options: &DeleteOptions) -> Result<()> {
-        let target = Target {
-            namespace: entry.namespace().to_owned(),
-            name: entry.name().to_owned(),
-            ..scope.target.clone()
-        };
+        let target =
+            Target { namespace: entry.namespace().to_owned(), name: entry.name().to_owned(), ..scope.target.clone() };
         let scope = Scope {
             served: scope.served.clone(),
             stored: scope.stored.clone(),
@@ -229,8 +226,11 @@ mod tests {
 
     #[test]
     fn grace_only_gets_shorter() {
-        let object = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 30}});
-        for (requested, expected) in [(None, "2026-01-01T00:00:30Z"), (Some(40), "2026-01-01T00:00:30Z"), (Some(10), "2026-01-01T00:00:10Z")] {
+        let object =
+            json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 30}});
+        for (requested, expected) in
+            [(None, "2026-01-01T00:00:30Z"), (Some(40), "2026-01-01T00:00:30Z"), (Some(10), "2026-01-01T00:00:10Z")]
+        {
             let mut object = object.clone();
             let begun = matches!(shorten(&mut object, requested), Grace::Begun(_));
             assert_eq!((text(&object, "deletionTimestamp"), begun), (expected, requested == Some(10)));

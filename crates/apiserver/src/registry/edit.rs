@@ -21,12 +21,7 @@ pub(super) struct Replacement<'a> {
 impl Registry {
     /// Checks `object` (storage version) as an update of `current`: admission, preconditions, strategy, validation,
     /// managed fields.
-    pub(super) async fn finish(
-        &self,
-        how: &Replacement<'_>,
-        current: &Current,
-        mut object: Value,
-    ) -> Result<Change> {
+    pub(super) async fn finish(&self, how: &Replacement<'_>, current: &Current, mut object: Value) -> Result<Change> {
         let (scope, old) = (how.scope, &current.object);
         precondition(scope, current, &object)?;
         let admitted = how.admitting.admitted(scope, &self.objects, &scope.target.name, Some(old));
@@ -146,7 +141,8 @@ mod tests {
     #[test]
     fn status_updates_touch_nothing_else() {
         let old = json!({"kind": "A", "metadata": {"name": "a"}, "spec": {"x": 1}, "status": {"y": 1}});
-        let mut new = json!({"kind": "A", "metadata": {"name": "a", "labels": {}}, "spec": {"x": 2}, "status": {"y": 2}});
+        let mut new =
+            json!({"kind": "A", "metadata": {"name": "a", "labels": {}}, "spec": {"x": 2}, "status": {"y": 2}});
         keep_all_but_status(&mut new, &old);
         let expected =
             json!({"kind": "A", "metadata": {"name": "a", "labels": {}}, "spec": {"x": 1}, "status": {"y": 2}});

@@ -166,7 +166,8 @@ impl Page {
     /// Objects as the cache has them, one after the other.
     fn stream(self, view: &View) -> Body {
         let resource = &view.served.resource;
-        let head = json!({"kind": resource.list_kind, "apiVersion": view.served.api_version(), "metadata": self.metadata()});
+        let head =
+            json!({"kind": resource.list_kind, "apiVersion": view.served.api_version(), "metadata": self.metadata()});
         let mut head = head.to_string();
         head.pop();
         head.push_str(",\"items\":[");

@@ -273,12 +273,16 @@ mod tests {
         check(json!({"name": "a", "annotations": {"A.Io/B": "any thing"}}), false, &[]);
         check(json!({"name": "a", "finalizers": ["x"]}), false, &["metadata.finalizers: name is neither"]);
         check(json!({"name": "a", "finalizers": ["x.io/y", "orphan"]}), false, &[]);
-        check(json!({"name": "a", "ownerReferences": [{}]}), false, &[
-            "metadata.ownerReferences[0].apiVersion: version must not be empty",
-            "metadata.ownerReferences[0].kind: kind must not be empty",
-            "metadata.ownerReferences[0].name: name must not be empty",
-            "metadata.ownerReferences[0].uid: uid must not be empty",
-        ]);
+        check(
+            json!({"name": "a", "ownerReferences": [{}]}),
+            false,
+            &[
+                "metadata.ownerReferences[0].apiVersion: version must not be empty",
+                "metadata.ownerReferences[0].kind: kind must not be empty",
+                "metadata.ownerReferences[0].name: name must not be empty",
+                "metadata.ownerReferences[0].uid: uid must not be empty",
+            ],
+        );
     }
 
     #[test]

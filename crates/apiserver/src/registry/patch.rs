@@ -71,8 +71,12 @@ fn refused(error: &patch::Error, scope: &Scope<'_>) -> Error {
         patch::Error::TooLarge(_) => {
             Error::new(http::StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", error.to_string())
         }
-        _ => Error::new(http::StatusCode::UNPROCESSABLE_ENTITY, "Invalid", format!("the server rejected our request due to an error in our request: {error}"))
-            .about(scope.about(), &scope.target.name),
+        _ => Error::new(
+            http::StatusCode::UNPROCESSABLE_ENTITY,
+            "Invalid",
+            format!("the server rejected our request due to an error in our request: {error}"),
+        )
+        .about(scope.about(), &scope.target.name),
     }
 }
 
@@ -90,11 +94,13 @@ impl Edit for Patching<'_> {
         let scope = self.how.scope;
         let mut object = codec::from_storage(&scope.served, current.object.clone())?;
         self.patch.apply_to(&mut object, scope.served.ty().node(), scope)?;
-        let object = codec::accept(&scope.served, &scope.stored, object, self.options.field_validation, scope.warnings)?;
+        let object =
+            codec::accept(&scope.served, &scope.stored, object, self.options.field_validation, scope.warnings)?;
         for (field, wanted) in [("name", scope.target.name.as_str()), ("namespace", scope.namespace())] {
             let found = text(&object, field);
             if found != wanted {
-                let text = format!("the {field} of the object ({found}) does not match the {field} on the URL ({wanted})");
+                let text =
+                    format!("the {field} of the object ({found}) does not match the {field} on the URL ({wanted})");
                 return Err(Error::bad_request(text));
             }
         }

@@ -53,7 +53,8 @@ impl Edit for Scaling<'_> {
 fn check(scope: &Scope<'_>, scale: &Value, replicas: i64) -> Result<()> {
     let name = text(scale, "name");
     if !name.is_empty() && name != scope.target.name {
-        let text = format!("the name of the object ({name}) does not match the name on the URL ({})", scope.target.name);
+        let text =
+            format!("the name of the object ({name}) does not match the name on the URL ({})", scope.target.name);
         return Err(Error::bad_request(text));
     }
     if replicas < 0 {

@@ -84,11 +84,7 @@ pub(super) fn manager(scope: &Scope<'_>, options: &WriteOptions) -> String {
 /// Writes down which manager owns what it has changed.
 pub(super) fn record(scope: &Scope<'_>, manager: &str, old: Option<&Value>, object: &mut Value, now: Timestamp) {
     let api_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
-    let write = patch::managed::Write {
-        manager,
-        subresource: &scope.target.subresource,
-        api_version: &api_version,
-        now,
-    };
+    let write =
+        patch::managed::Write { manager, subresource: &scope.target.subresource, api_version: &api_version, now };
     patch::managed::update(old, object, scope.stored.node(), &write);
 }

@@ -53,17 +53,22 @@ enum Next {
 
 impl Registry {
     /// The body of a watch.
-    pub(crate) async fn watch(&self, scope: &Scope<'_>, filter: Filter, view: View, options: &ListOptions) -> Result<Body> {
+    pub(crate) async fn watch(
+        &self,
+        scope: &Scope<'_>,
+        filter: Filter,
+        view: View,
+        options: &ListOptions,
+    ) -> Result<Body> {
         let subscription = match self.subscribe(scope, &filter, options).await {
             Ok(subscription) => subscription,
             // Clients look for a revision that is gone in the stream, not in the status line.
             Err(error) if error.reason() == "Expired" => return Ok(Body::full(error_frame(&error))),
             Err(error) => return Err(error),
         };
-        let timeout = options.timeout_seconds.map_or_else(
-            || SHORTEST.mul_f64(1.0 + self.host.entropy.fraction()),
-            Duration::from_secs,
-        );
+        let timeout = options
+            .timeout_seconds
+            .map_or_else(|| SHORTEST.mul_f64(1.0 + self.host.entropy.fraction()), Duration::from_secs);
         let initial = subscription.initial.as_ref().filter(|_| options.send_initial_events != Some(false));
         let initial = initial.map(|objects| select(objects, &filter)).unwrap_or_default();
         let watching = Watching {

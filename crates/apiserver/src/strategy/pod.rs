@@ -98,11 +98,9 @@ impl Strategy for Pod {
 /// What a caller should know about a pod or a template of pods.
 pub(super) fn warnings(spec: &At<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
-    for (field, instead) in [("serviceAccount", "spec.serviceAccountName")] {
-        let old = spec.at(field);
-        if !old.is_empty() && spec.at("serviceAccountName").is_empty() {
-            warnings.push(format!("{}: deprecated, use {instead} instead", old.path));
-        }
+    let account = spec.at("serviceAccount");
+    if !account.is_empty() && spec.at("serviceAccountName").is_empty() {
+        warnings.push(format!("{}: deprecated, use spec.serviceAccountName instead", account.path));
     }
     for container in spec.at("containers").items().chain(spec.at("initContainers").items()) {
         let mut seen = Vec::new();

@@ -85,11 +85,9 @@ fn typed(object: &At<'_>, data: &At<'_>, errors: &mut ErrorList) {
                 errors.push(Error::required(&annotations.path.key(ACCOUNT), ""));
             }
         }
-        "kubernetes.io/basic-auth" => {
-            if data.value["username"].is_null() && data.value["password"].is_null() {
-                errors.push(Error::required(&data.path.key("username"), ""));
-                errors.push(Error::required(&data.path.key("password"), ""));
-            }
+        "kubernetes.io/basic-auth" if data.value["username"].is_null() && data.value["password"].is_null() => {
+            errors.push(Error::required(&data.path.key("username"), ""));
+            errors.push(Error::required(&data.path.key("password"), ""));
         }
         "kubernetes.io/dockercfg" => json_document(data, ".dockercfg", errors),
         "kubernetes.io/dockerconfigjson" => json_document(data, ".dockerconfigjson", errors),

@@ -98,15 +98,11 @@ fn strategy(kind: &str) -> &'static dyn Strategy {
 
 fn parse(kind: &str, yaml: &str) -> Value {
     let ty = schema::Type::builtin(kind).expect("a kind");
-    let mut object: Value = serde_saphyr::from_str(yaml).unwrap_or_else(|e| panic!("{e}: {yaml}"));
-    let metadata = &mut object["metadata"];
-    if metadata.is_null() {
-        *metadata = serde_json::json!({});
-    }
+    let decoded = schema::decode(&ty, yaml.as_bytes(), schema::Format::Yaml);
+    let mut object = decoded.unwrap_or_else(|e| panic!("{e}: {yaml}")).value;
+    let metadata = super::field::object_at(&mut object, "metadata");
     for (field, value) in [("name", "x"), ("namespace", "default"), ("uid", "0-1")] {
-        if metadata[field].is_null() {
-            metadata[field] = value.into();
-        }
+        metadata.entry(field).or_insert_with(|| value.into());
     }
     schema::default(&ty, &mut object);
     object

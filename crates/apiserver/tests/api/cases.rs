@@ -64,6 +64,7 @@ const CASES: &[Case] = &[
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/none", MERGE, "{}", 404, "NotFound", ""),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", &[("content-type", "application/json")], "{}", 415, "UnsupportedMediaType", "application/strategic-merge-patch+json"),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", &[("content-type", "application/apply-patch+yaml")], "{}", 415, "UnsupportedMediaType", "server-side apply is not supported"),
+    case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there?force=true", MERGE, "{}", 422, "Invalid", "may not be specified for non-apply patch"),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", MERGE, r#"{"metadata":{"name":"x"}}"#, 400, "BadRequest", "does not match the name on the URL"),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", MERGE, r#"{"data":{"a":1}}"#, 400, "BadRequest", "cannot be handled as a ConfigMap"),
     case(Method::GET, "/api/v1/namespaces/default/configmaps/there", &[("accept", "application/vnd.kubernetes.protobuf")], "", 406, "NotAcceptable", "application/json"),
@@ -89,7 +90,11 @@ async fn refusals_use_upstreams_words() {
         let status = answer.json();
         let said = format!("{} {} {}: {status}", case.method, case.path, case.body);
         assert_eq!(answer.status.as_u16(), case.code, "{said}");
-        assert_eq!((&status["kind"], &status["status"], &status["code"]), (&json!("Status"), &json!("Failure"), &json!(case.code)), "{said}");
+        assert_eq!(
+            (&status["kind"], &status["status"], &status["code"]),
+            (&json!("Status"), &json!("Failure"), &json!(case.code)),
+            "{said}"
+        );
         assert_eq!(status["reason"], case.reason, "{said}");
         let message = status["message"].as_str().unwrap_or_default();
         assert!(message.contains(case.message), "{said}");
@@ -148,7 +153,10 @@ async fn other_forms_are_negotiated() {
     let partial = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
     let partial = api.ask(Method::GET, CM, &[("accept", partial)], "").await.ok();
     assert_eq!(partial["kind"], "PartialObjectMetadataList");
-    assert_eq!((&partial["items"][0]["metadata"]["labels"]["x"], &partial["items"][0]["data"]), (&json!("y"), &Value::Null));
+    assert_eq!(
+        (&partial["items"][0]["metadata"]["labels"]["x"], &partial["items"][0]["data"]),
+        (&json!("y"), &Value::Null)
+    );
     let written = "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: from-yaml\ndata:\n  a: \"1\"\n";
     let answer = api.ask(Method::POST, CM, &[("content-type", "application/yaml")], written).await;
     assert_eq!(answer.ok()["data"]["a"], "1");

@@ -75,7 +75,10 @@ async fn every_cluster_has_these() {
     assert_eq!(slice["endpoints"][0]["addresses"], json!(["10.42.0.1"]));
     let class = api.get("/apis/scheduling.k8s.io/v1/priorityclasses/system-node-critical").await.ok();
     assert_eq!(class["value"], 2_000_001_000);
-    assert_eq!(api.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes").await.ok()["spec"]["cidrs"], json!(["10.43.0.0/16"]));
+    assert_eq!(
+        api.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes").await.ok()["spec"]["cidrs"],
+        json!(["10.43.0.0/16"])
+    );
     // Whoever deletes what the server keeps sees it come back.
     let mut watch = api.watch("/api/v1/namespaces/default/endpoints?watch=1").await;
     assert_eq!(watch.brief().await.0, "ADDED");

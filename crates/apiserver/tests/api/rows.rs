@@ -13,11 +13,13 @@ fn sample(kind: &str, name: &str) -> Value {
     let selector = json!({"matchLabels": {"app": "a"}});
     let mut object = match kind {
         "Pod" => json!({"spec": {"containers": [{"name": "c", "image": "i"}]}}),
+        "PodTemplate" => json!({"template": template}),
         "Service" => json!({"spec": {"ports": [{"port": 80}]}}),
         "ReplicationController" => json!({"spec": {"selector": {"app": "a"}, "template": template}}),
         "Deployment" | "ReplicaSet" | "DaemonSet" => json!({"spec": {"selector": selector, "template": template}}),
         "StatefulSet" => json!({"spec": {"serviceName": "s", "selector": selector, "template": template}}),
-        "Job" => json!({"spec": {"template": {"spec": {
+        // Without labels an update takes over those that the creation gave the pods.
+        "Job" => json!({"metadata": {"labels": {"app": "a"}}, "spec": {"template": {"spec": {
             "restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}],
         }}}}),
         "CronJob" => json!({"spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": {"spec": {
@@ -66,7 +68,6 @@ fn sample(kind: &str, name: &str) -> Value {
         "CertificateSigningRequest" => json!({"spec": {
             "request": "LS0tLS1CRUdJTg==", "signerName": "x.io/s", "usages": ["client auth"],
         }}),
-        "Namespace" => json!({}),
         _ => json!({}),
     };
     if object["metadata"]["name"].is_null() {
@@ -124,14 +125,15 @@ async fn round(api: &Api, served: &schema::Served) -> Result<(), String> {
     let revision = list["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
     let put = expect("update without a change", &api.put(&path, &got).await, 200)?;
     if put != got {
-        return Err(format!("update without a change made {put} of {got}"));
+        return Err(format!("update without a change made\n{put}\nof\n{got}"));
     }
     let patch = json!({"metadata": {"labels": {"patched": "yes"}}});
     let patched = expect("patch", &api.merge(&path, &patch).await, 200)?;
     if patched["metadata"]["labels"]["patched"] != "yes" {
         return Err(format!("patch: {patched}"));
     }
-    expect("delete", &api.delete(&path).await, 200)?;
+    // Some types leave their dependents alone unless told otherwise.
+    expect("delete", &api.delete(&format!("{path}?propagationPolicy=Background")).await, 200)?;
     if row.kind != "Namespace" && row.kind != "Pod" {
         expect("get after delete", &api.get(&path).await, 404)?;
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use apiserver::endpoints::Endpoints;
-use apiserver::{Attributes, Authenticator, Authorizer, Credentials, Decision, Handle, Options, Security, Server, User};
+use apiserver::{
+    Attributes, Authenticator, Authorizer, Credentials, Decision, Handle, Options, Security, Server, User,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use host::{Host, OnEnd, Ready, Role, RoleState};
@@ -14,17 +16,17 @@ use serde_json::Value;
 use store::Embedded;
 
 /// A running server and the way in.
-pub struct Api {
-    pub handle: Handle,
+pub(crate) struct Api {
+    pub(crate) handle: Handle,
     http: hyper_util::client::legacy::Client<apiserver::Connector, Full<Bytes>>,
 }
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub bytes: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
 }
 
 struct Nobody;
@@ -46,7 +48,7 @@ impl Authorizer for Everything {
     }
 }
 
-pub fn open() -> Security {
+pub(crate) fn open() -> Security {
     Security {
         authenticator: Arc::new(Nobody),
         anonymous: true,
@@ -58,7 +60,7 @@ pub fn open() -> Security {
 
 impl Api {
     /// A server that is ready.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let host = Host::simulated("2026-01-01T00:00:00Z".parse().expect("a time"), 7);
         let store = Arc::new(Embedded::memory(&host).expect("a store"));
         let mut options = Options::new(store, |_| Ok(open()));
@@ -66,7 +68,7 @@ impl Api {
         Self::run(options, host).await
     }
 
-    pub async fn run(options: Options, host: Host) -> Self {
+    pub(crate) async fn run(options: Options, host: Host) -> Self {
         let (server, handle) = Server::new(options, &host);
         let (ready, mut state) = Ready::new();
         let role_host = host.clone();
@@ -81,16 +83,22 @@ impl Api {
         Self { handle, http }
     }
 
-    pub fn client(&self) -> kube::Client {
+    pub(crate) fn client(&self) -> kube::Client {
         self.handle.client(User::new("tester").group("system:masters"))
     }
 
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> http::Response<Incoming> {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> http::Response<Incoming> {
         self.http.request(request).await.expect("an answer")
     }
 
     /// One request with a body in JSON, or with whatever headers are given.
-    pub async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("http://test{path}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -101,29 +109,29 @@ impl Api {
         Answer { status: parts.status, headers: parts.headers, bytes }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, &[], "").await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.ask(Method::POST, path, &[], body.to_string()).await
     }
 
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         self.ask(Method::PUT, path, &[], body.to_string()).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.ask(Method::DELETE, path, &[], "").await
     }
 
-    pub async fn merge(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn merge(&self, path: &str, body: &Value) -> Answer {
         let media = [("content-type", "application/merge-patch+json")];
         self.ask(Method::PATCH, path, &media, body.to_string()).await
     }
 
     /// An open watch.
-    pub async fn watch(&self, path: &str) -> Lines {
+    pub(crate) async fn watch(&self, path: &str) -> Lines {
         let request = Request::builder().uri(format!("http://test{path}")).body(Full::default()).expect("a request");
         let response = self.send(request).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
@@ -132,30 +140,30 @@ impl Api {
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {:?}", self.bytes))
     }
 
     /// The body of a success.
-    pub fn ok(&self) -> Value {
+    pub(crate) fn ok(&self) -> Value {
         assert!(self.status.is_success(), "{} {:?}", self.status, self.bytes);
         self.json()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
 /// The events of a watch.
-pub struct Lines {
+pub(crate) struct Lines {
     body: Incoming,
     read: Vec<u8>,
 }
 
 impl Lines {
     /// The next event; none at the end.
-    pub async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.read.drain(..=end).collect();
@@ -167,7 +175,7 @@ impl Lines {
     }
 
     /// What the next event says: its type, and the name and revision of its object.
-    pub async fn brief(&mut self) -> (String, String, u64) {
+    pub(crate) async fn brief(&mut self) -> (String, String, u64) {
         let event = self.next().await.expect("an event");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let metadata = &event["object"]["metadata"];

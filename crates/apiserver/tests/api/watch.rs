@@ -58,7 +58,8 @@ async fn watch_lists_end_with_a_bookmark() {
     let end = watch.next().await.expect("a bookmark");
     assert_eq!((&end["type"], &end["object"]["kind"]), (&json!("BOOKMARK"), &json!("ConfigMap")));
     assert_eq!(end["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
-    let revision: u64 = end["object"]["metadata"]["resourceVersion"].as_str().and_then(|r| r.parse().ok()).expect("a revision");
+    let revision: u64 =
+        end["object"]["metadata"]["resourceVersion"].as_str().and_then(|r| r.parse().ok()).expect("a revision");
     let created = api.post(CM, &json!({"metadata": {"name": "b"}})).await.ok();
     let (kind, _, next) = watch.brief().await;
     assert_eq!((kind.as_str(), json!(next.to_string())), ("ADDED", created["metadata"]["resourceVersion"].clone()));
@@ -68,7 +69,8 @@ async fn watch_lists_end_with_a_bookmark() {
 #[tokio::test(start_paused = true)]
 async fn bookmarks_report_the_progress_of_quiet_watches() {
     let api = Api::start().await;
-    let mut watch = api.watch(&format!("{CM}?watch=1&resourceVersion=0&allowWatchBookmarks=true&timeoutSeconds=90")).await;
+    let mut watch =
+        api.watch(&format!("{CM}?watch=1&resourceVersion=0&allowWatchBookmarks=true&timeoutSeconds=90")).await;
     let other = api.post("/api/v1/namespaces/default/secrets", &json!({"metadata": {"name": "s"}})).await.ok();
     let (kind, _, revision) = watch.brief().await;
     assert_eq!(kind, "BOOKMARK");
@@ -102,7 +104,8 @@ async fn tables_and_metadata_can_be_watched() {
             .header("accept", accept)
             .body(http_body_util::Full::default())
             .expect("a request");
-        let body = http_body_util::BodyExt::collect(api.send(request).await.into_body()).await.expect("a body").to_bytes();
+        let body =
+            http_body_util::BodyExt::collect(api.send(request).await.into_body()).await.expect("a body").to_bytes();
         let line = body.split(|byte| *byte == b'\n').next().expect("a line");
         let event: serde_json::Value = serde_json::from_slice(line).expect("an event");
         assert_eq!((&event["type"], &event["object"]["kind"]), (&json!("ADDED"), &json!(kind)));

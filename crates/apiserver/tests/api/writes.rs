@@ -23,7 +23,8 @@ fn deployment(name: &str) -> Value {
 #[tokio::test(start_paused = true)]
 async fn the_server_fills_in_metadata() {
     let api = Api::start().await;
-    let body = json!({"metadata": {"generateName": "gen-", "uid": "mine", "creationTimestamp": "2000-01-01T00:00:00Z"}});
+    let body =
+        json!({"metadata": {"generateName": "gen-", "uid": "mine", "creationTimestamp": "2000-01-01T00:00:00Z"}});
     let created = api.post(CM, &body).await.ok();
     let metadata = &created["metadata"];
     let name = metadata["name"].as_str().expect("a name");
@@ -88,8 +89,12 @@ async fn status_is_written_apart() {
     let spec = api.merge(&path, &both).await.ok();
     assert_eq!((&spec["spec"]["replicas"], &spec["status"]["replicas"]), (&json!(9), &json!(3)));
     assert_eq!(spec["metadata"]["generation"], 2);
-    let managers: Vec<_> = spec["metadata"]["managedFields"].as_array().into_iter().flatten()
-        .map(|entry| entry["subresource"].as_str().unwrap_or("")).collect();
+    let managers: Vec<_> = spec["metadata"]["managedFields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|entry| entry["subresource"].as_str().unwrap_or(""))
+        .collect();
     assert!(managers.contains(&"") && managers.contains(&"status"), "{spec}");
 }
 
@@ -139,7 +144,10 @@ async fn two_versions_are_one_object() {
         "minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50,
     }});
     let created = api.post(base, &body).await.ok();
-    assert_eq!((&created["apiVersion"], &created["spec"]["targetCPUUtilizationPercentage"]), (&json!("autoscaling/v1"), &json!(50)));
+    assert_eq!(
+        (&created["apiVersion"], &created["spec"]["targetCPUUtilizationPercentage"]),
+        (&json!("autoscaling/v1"), &json!(50))
+    );
     let path = format!("{base}/h");
     let other = path.replace("/v1/", "/v2/");
     let second = api.get(&other).await.ok();
@@ -160,7 +168,9 @@ async fn pods_are_bound_once() {
     let api = Api::start().await;
     let pods = "/api/v1/namespaces/default/pods";
     for name in ["p", "q"] {
-        api.post(pods, &json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}]}})).await.ok();
+        api.post(pods, &json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}]}}))
+            .await
+            .ok();
     }
     let binding = json!({"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}});
     assert_eq!(api.post(&format!("{pods}/p/binding"), &binding).await.ok()["status"], "Success");

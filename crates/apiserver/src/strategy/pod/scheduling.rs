@@ -201,7 +201,7 @@ pub(super) fn dns(spec: &At<'_>, errors: &mut ErrorList) {
         errors.push(searches.invalid("must not have more than 32 search paths"));
     }
     for search in searches.items().filter(|search| search.text() != ".") {
-        let name = search.text().strip_suffix('.').unwrap_or(search.text()).replace('_', "-");
+        let name = search.text().trim_end_matches('.').replace('_', "-");
         errors.extend_invalid(&search.path, search.text(), names::dns1123_subdomain(&name));
     }
     for option in config.at("options").items() {
@@ -224,5 +224,7 @@ fn required_when_set(config: &At<'_>, errors: &mut ErrorList) {
 }
 
 pub(super) fn pull_secrets(at: &At<'_>, errors: &mut ErrorList) {
-    at.items().for_each(|secret| drop(required(&secret.at("name"), errors)));
+    for secret in at.items() {
+        required(&secret.at("name"), errors);
+    }
 }

@@ -3,7 +3,7 @@
 use object::field::{Error, ErrorList};
 use serde_json::Value;
 
-use super::super::field::{At, remove, required};
+use super::super::field::{At, remove};
 
 const ALLOWED: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
      `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),\
@@ -13,7 +13,7 @@ const ALLOWED: &str = "pod updates may not change fields other than `spec.contai
 pub(super) fn validate(object: &Value, old: &Value, errors: &mut ErrorList) {
     let (spec, before) = (At::root(object).at("spec"), At::root(old).at("spec"));
     for kind in ["containers", "initContainers"] {
-        images(&spec.at(kind), &before.at(kind), errors);
+        same_containers(&spec.at(kind), &before.at(kind), errors);
     }
     deadline(&spec.at("activeDeadlineSeconds"), &before.at("activeDeadlineSeconds"), errors);
     tolerations(&spec.at("tolerations"), &before.at("tolerations"), errors);
@@ -85,12 +85,11 @@ fn frozen(spec: &Value, gated: bool) -> Value {
     spec
 }
 
-fn images(now: &At<'_>, before: &At<'_>, errors: &mut ErrorList) {
+/// That images are not empty is a matter of the whole pod's validation.
+fn same_containers(now: &At<'_>, before: &At<'_>, errors: &mut ErrorList) {
     if now.items().count() != before.items().count() {
         errors.push(now.forbidden("pod updates may not add or remove containers"));
-        return;
     }
-    now.items().for_each(|container| drop(required(&container.at("image"), errors)));
 }
 
 /// A deadline can be set, and drawn nearer.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use object::field::{Error, ErrorList};
 use object::names;
 
-use super::super::field::{At, descending, no_backsteps, optional_one_of, required, required_name, well_formed};
+use super::super::field::{At, descending, no_backsteps, optional_one_of, required, required_name};
 use super::{env, resources};
 
 /// Every source that a volume can have, in the order in which upstream looks at them.
@@ -236,9 +236,4 @@ fn token(at: &At<'_>, errors: &mut ErrorList) {
     } else {
         descending(&at.at("path"), errors);
     }
-}
-
-/// The names of claims and the like, where only their form is checked.
-pub(in super::super) fn claim_name(at: &At<'_>, errors: &mut ErrorList) {
-    well_formed(at, names::dns1123_subdomain, errors);
 }

@@ -79,7 +79,7 @@ fn of_type(spec: &At<'_>, errors: &mut ErrorList) {
             }
             let name = spec.at("externalName");
             if required(&name, errors) {
-                let text = name.text().strip_suffix('.').unwrap_or(name.text());
+                let text = name.text().trim_end_matches('.');
                 errors.extend_invalid(&name.path, name.text(), names::dns1123_subdomain(text));
             }
         }

@@ -105,6 +105,7 @@ fn resources() {
             "spec.containers[0].resources.limits[bogus]: Invalid value: \"bogus\": must be a standard resource for containers",
             "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1",
             "spec.containers[0].resources.requests[memory]: Invalid value: \"-1\": must be greater than or equal to 0",
+            "spec.containers[0].resources.requests[bogus]: Invalid value: \"bogus\": must be a standard resource for containers",
         ],
     );
     container(
@@ -119,7 +120,6 @@ fn volumes() {
         "containers: [{name: c, image: i, volumeMounts: [{name: w, mountPath: /a}, {name: v, mountPath: /a, subPath: ../x}]}], \
          volumes: [{name: v}, {name: v, emptyDir: {}, hostPath: {path: /x}}, {name: s, secret: {}}]",
         &[
-            "spec.volumes[0]: Required value: must specify a volume type",
             "spec.volumes[1].hostPath: Forbidden: may not specify more than 1 volume type",
             "spec.volumes[1].name: Duplicate value: \"v\"",
             "spec.volumes[2].secret.secretName: Required value",
@@ -182,22 +182,22 @@ fn scheduling() {
 
 #[test]
 fn updates() {
-    const OLD: &str = "spec: {containers: [{name: c, image: i}], nodeName: n}";
+    const OLD: &str = "spec: {containers: [{name: c, image: i}], nodeName: node-1}";
     let update = |new: &str, errors: &[&str]| check_update("core.v1.Pod", "", OLD, new, errors);
     update(
-        "spec: {containers: [{name: c, image: j}], nodeName: n, activeDeadlineSeconds: 9, tolerations: [{operator: Exists}]}",
+        "spec: {containers: [{name: c, image: j}], nodeName: node-1, activeDeadlineSeconds: 9, tolerations: [{operator: Exists}]}",
         &[],
     );
     update(
-        "spec: {containers: [{name: c, image: ''}], nodeName: n}",
-        &["spec.containers[0].image: Required value", "spec.containers[0].image: Required value"],
+        "spec: {containers: [{name: c, image: ''}], nodeName: node-1}",
+        &["spec.containers[0].image: Required value"],
     );
     const FORBIDDEN: &str = "spec: Forbidden: pod updates may not change fields other than \
         `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to \
         existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
-    update("spec: {containers: [{name: c, image: i}], nodeName: m}", &[FORBIDDEN]);
+    update("spec: {containers: [{name: c, image: i}], nodeName: node-2}", &[FORBIDDEN]);
     update(
-        "spec: {containers: [{name: c, image: i}, {name: d, image: i}], nodeName: n}",
+        "spec: {containers: [{name: c, image: i}, {name: d, image: i}], nodeName: node-1}",
         &["spec.containers: Forbidden: pod updates may not add or remove containers", FORBIDDEN],
     );
 }

@@ -37,6 +37,7 @@ fn bad_ones() {
             "spec.ports[2].name: Duplicate value: \"a\"",
             "spec.ports[2].port: Invalid value: 0: must be between 1 and 65535, inclusive",
             "spec.ports[2].protocol: Unsupported value: \"X\": supported values: \"SCTP\", \"TCP\", \"UDP\"",
+            "spec.ports[2].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive",
         ],
     );
     service(
@@ -126,7 +127,7 @@ fn a_change_of_type_gives_back() {
         let (plain, errors) = bench.update(SERVICE, "", &old, &same);
         assert_eq!(errors, [""; 0]);
         assert_eq!(plain["spec"]["ports"][0].get("nodePort"), None);
-        let other = "metadata: {name: y}\nspec: {type: NodePort, ports: [{port: 80, nodePort: 31000}]}";
+        let other = "metadata: {name: other}\nspec: {type: NodePort, ports: [{port: 80, nodePort: 31000}]}";
         assert_eq!(bench.create(SERVICE, other).1, [""; 0]);
     });
 }

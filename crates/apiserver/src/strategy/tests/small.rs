@@ -57,19 +57,21 @@ fn secrets() {
 #[test]
 fn namespaces() {
     with_bench(|bench| {
-        let (namespace, errors) = bench.create("core.v1.Namespace", "metadata: {name: n}");
+        let (namespace, errors) = bench.create("core.v1.Namespace", "metadata: {name: dev}");
         assert_eq!(errors, [""; 0]);
         assert_eq!(namespace["status"]["phase"], "Active");
         assert_eq!(namespace["spec"]["finalizers"], json!(["kubernetes"]));
-        assert_eq!(namespace["metadata"]["labels"]["kubernetes.io/metadata.name"], "n");
+        assert_eq!(namespace["metadata"]["labels"]["kubernetes.io/metadata.name"], "dev");
         let (kind, context) = (strategy("core.v1.Namespace"), bench.context(""));
         assert!(!kind.may_go(&namespace));
-        let (finalized, _) = bench.update("core.v1.Namespace", "finalize", &namespace, "spec: {finalizers: []}");
+        let (finalized, _) =
+            bench.update("core.v1.Namespace", "finalize", &namespace, "metadata: {name: dev}\nspec: {finalizers: []}");
         assert!(kind.may_go(&finalized));
         let mut deleted = namespace.clone();
         kind.mark_deleted(&context, &mut deleted);
         assert_eq!(deleted["status"]["phase"], "Terminating");
-        let (kept, _) = bench.update("core.v1.Namespace", "", &namespace, "spec: {finalizers: []}");
+        let (kept, _) =
+            bench.update("core.v1.Namespace", "", &namespace, "metadata: {name: dev}\nspec: {finalizers: []}");
         assert_eq!(kept["spec"], namespace["spec"]);
     });
     let kind = strategy("core.v1.Namespace");
