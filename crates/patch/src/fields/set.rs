@@ -215,7 +215,7 @@ mod tests {
                 prop_assert_eq!(both.contains(&path), in_a && in_b);
                 prop_assert_eq!(only.contains(&path), in_a && !in_b);
             }
-            prop_assert_eq!(only.union(&both), a.clone());
+            prop_assert_eq!(&only.union(&both), &a);
             prop_assert!(a.difference(&a).is_empty());
             prop_assert_eq!(a.paths().len() + b.paths().len(), union.paths().len() + both.paths().len());
         }
