@@ -130,3 +130,23 @@ fn append(lines: &mut Vec<Line>, properties: &Map<String, Value>, message: &Mess
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_facts_are_what_the_documents_say() {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let data =
+            std::env::var_os("CORACLE_REFERENCE_DATA").map_or_else(|| repository.join("../shared/data"), PathBuf::from);
+        let Ok(text) = fs::read(data.join("swagger-1.36.json")) else {
+            println!("skipped: no reference documents at {}", data.display());
+            return;
+        };
+        let document = serde_json::from_slice(&text).unwrap();
+        let facts = condense(&document, &Protos::read(&data.join("protos/k8s.io")).unwrap()).unwrap();
+        let committed = fs::read_to_string(repository.join("crates/schema/src/facts/kubernetes.facts")).unwrap();
+        assert!(facts == committed, "run `cargo run -p xtask -- facts`");
+    }
+}

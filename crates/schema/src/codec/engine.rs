@@ -183,15 +183,21 @@ impl<'a> Seed<'a> {
         let ty = facts.get(id);
         let mut found: Vec<(usize, Value)> = Vec::with_capacity(map.size_hint().unwrap_or(8).min(64));
         let mut extra: Vec<(String, Value)> = Vec::new();
-        let mut next = 0;
+        // the position after the last field, and after the furthest one: below that a field may be a duplicate
+        let (mut next, mut furthest) = (0, 0);
         while let Some(key) = map.next_key_seed(Key { ty, hint: next })? {
             match key {
                 Found::Field(position) => {
                     let field = &ty.fields[position];
                     let frame = self.frame.below(Step::Field(&field.name, ty.go_name()));
                     let value = map.next_value_seed(self.at(&field.shape, &frame))?;
-                    self.keep(&mut found, position, value, &field.name);
+                    if position >= furthest {
+                        found.push((position, value));
+                    } else {
+                        self.keep(&mut found, position, value, &field.name);
+                    }
                     next = position + 1;
+                    furthest = furthest.max(next);
                 }
                 Found::Unknown(name) if ty.open => {
                     let frame = self.frame.below(Step::Key(&name));
@@ -210,18 +216,14 @@ impl<'a> Seed<'a> {
         Ok(Value::Object(finish_object(facts, ty, found, extra)))
     }
 
-    /// Takes a field's value; the last of several wins.
+    /// Takes the value of a field that may have been there before; the last of several wins.
     fn keep(&mut self, found: &mut Vec<(usize, Value)>, position: usize, value: Value, name: &str) {
-        // in canonical order, which is the usual one, nothing can be a duplicate
-        let duplicate = match found.last() {
-            Some((last, _)) if *last >= position => found.iter_mut().find(|(p, _)| *p == position),
-            _ => None,
-        };
-        if let Some((_, old)) = duplicate {
-            *old = value;
-            self.state.note(|| Issue::DuplicateField(self.frame.joined(name)));
-        } else {
-            found.push((position, value));
+        match found.iter_mut().find(|(known, _)| *known == position) {
+            Some((_, old)) => {
+                *old = value;
+                self.state.note(|| Issue::DuplicateField(self.frame.joined(name)));
+            }
+            None => found.push((position, value)),
         }
     }
 

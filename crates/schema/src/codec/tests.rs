@@ -1,6 +1,7 @@
 //! Sparse objects: what upstream prints of them, and what it says of wrong ones.
 
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 fn ty(name: &str) -> Type {
@@ -108,6 +109,34 @@ fn unknown_and_duplicate_fields_are_issues() {
     );
     assert_eq!(decoded.value["spec"]["containers"][0]["name"], "b");
     assert_eq!(decoded.value.get("x"), None);
+}
+
+#[test]
+fn duplicates_are_found_in_any_order() {
+    let text = br#"{"status":{},"kind":"a","metadata":{},"status":{"phase":"x"},"kind":"b"}"#;
+    let decoded = decode(&ty("core.v1.Pod"), text, Format::Json).expect("decodes");
+    let expected = ["status", "kind"].map(|field| Issue::DuplicateField(field.into()));
+    assert_eq!(decoded.issues, expected);
+    assert_eq!((&decoded.value["kind"], &decoded.value["status"]), (&json!("b"), &json!({"phase": "x"})));
+}
+
+proptest! {
+    #[test]
+    fn text_survives_yaml(key in "[a-z]{1,8}", text in "\\PC{0,24}|[-+.0-9eExX_:]{1,8}|(y|n|yes|No|on|OFF|true|null|~|0644|1_000|0x1f|1e3|=|<<|- a|a: b|# c| a |'|\"|\n|a\nb|a\n\n)") {
+        let object = json!({"metadata": {}, "data": {key: text}});
+        let yaml = encode(&object, Format::Yaml);
+        let again = decode(&ty("core.v1.ConfigMap"), &yaml, Format::Yaml);
+        let expected = normalise(&ty("core.v1.ConfigMap"), object).expect("a config map").value;
+        prop_assert_eq!(again.expect("our own YAML").value, expected);
+    }
+
+    #[test]
+    fn nothing_panics(text in "[\\[\\]{}:,\"a-c0-9 .\n-]{0,60}") {
+        for format in [Format::Json, Format::Yaml] {
+            let _ = decode(&ty("core.v1.Pod"), text.as_bytes(), format);
+            let _ = parse(text.as_bytes(), format);
+        }
+    }
 }
 
 #[test]
