@@ -130,6 +130,8 @@ impl Pods {
                 namespace: Some(owner.namespace),
                 uid: Some(owner.uid.clone()),
                 deletion_timestamp: Some(Time(self.context.host.now())),
+                // nobody waits for it
+                deletion_grace_period_seconds: Some(1),
                 ..Default::default()
             },
             ..Default::default()

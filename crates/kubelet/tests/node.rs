@@ -2,8 +2,8 @@
 #![expect(clippy::disallowed_methods, reason = "real processes live in real time")]
 
 mod support {
-    pub mod api;
-    pub mod containerd;
+    pub(crate) mod api;
+    pub(crate) mod containerd;
 }
 
 use std::path::Path;
@@ -17,6 +17,8 @@ use support::api::Api;
 use support::containerd::Containerd;
 
 const IMAGE: &str = testing::image::BUSYBOX;
+/// An image of a registry that does not answer.
+const NOWHERE: &str = "127.0.0.1:1/none:1";
 
 /// A kubelet that can be stopped and started again.
 struct Node {
@@ -199,13 +201,13 @@ async fn goes_through_init_containers(api: &Api) {
 }
 
 async fn cannot_be_pulled(api: &Api) {
-    let container = json!({"name": "c", "image": "coracle.test/none:1"});
+    let container = json!({"name": "c", "image": NOWHERE});
     api.put("pods", pod("pull", json!({"containers": [container]})));
     api.wait("pods", "ns/pull", waiting("ErrImagePull")).await;
     api.wait("pods", "ns/pull", waiting("ImagePullBackOff")).await;
     api.delete_pod("ns/pull", 0);
     api.wait("pods", "ns/pull", |pod| pod.is_none()).await;
-    let container = json!({"name": "c", "image": "coracle.test/none:1", "imagePullPolicy": "Never"});
+    let container = json!({"name": "c", "image": NOWHERE, "imagePullPolicy": "Never"});
     api.put("pods", pod("never", json!({"containers": [container]})));
     api.wait("pods", "ns/never", waiting("ErrImageNeverPull")).await;
     api.delete_pod("ns/never", 0);

@@ -27,7 +27,7 @@ struct State {
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct Api {
+pub(crate) struct Api {
     state: Arc<Mutex<State>>,
     changed: watch::Sender<u64>,
 }
@@ -41,11 +41,11 @@ struct Place {
 }
 
 impl Api {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: Arc::default(), changed: watch::channel(0).0 }
     }
 
-    pub fn client(&self) -> kube::Client {
+    pub(crate) fn client(&self) -> kube::Client {
         let api = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             let api = api.clone();
@@ -55,7 +55,7 @@ impl Api {
     }
 
     /// Puts an object in place of whatever was there.
-    pub fn put(&self, collection: &str, object: Value) {
+    pub(crate) fn put(&self, collection: &str, object: Value) {
         let key = key(&object);
         let mut object = object;
         let known = self.get(collection, &key).is_some();
@@ -65,16 +65,16 @@ impl Api {
         self.record(collection, if known { "MODIFIED" } else { "ADDED" }, object);
     }
 
-    pub fn get(&self, collection: &str, key: &str) -> Option<Value> {
+    pub(crate) fn get(&self, collection: &str, key: &str) -> Option<Value> {
         self.state.lock().unwrap().objects.get(collection)?.get(key).cloned()
     }
 
-    pub fn list(&self, collection: &str) -> Vec<Value> {
+    pub(crate) fn list(&self, collection: &str) -> Vec<Value> {
         self.state.lock().unwrap().objects.get(collection).into_iter().flat_map(|all| all.values().cloned()).collect()
     }
 
     /// Asks for a pod's end, as a deletion with `grace` seconds does.
-    pub fn delete_pod(&self, key: &str, grace: i64) {
+    pub(crate) fn delete_pod(&self, key: &str, grace: i64) {
         let mut pod = self.get("pods", key).unwrap();
         pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         pod["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
@@ -82,7 +82,7 @@ impl Api {
     }
 
     /// Waits until `done` accepts the object (or its absence).
-    pub async fn wait(&self, collection: &str, key: &str, done: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
+    pub(crate) async fn wait(&self, collection: &str, key: &str, done: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
         let mut changes = self.changed.subscribe();
         let look = async {
             loop {

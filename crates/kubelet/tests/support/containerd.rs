@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-pub struct Containerd {
+pub(crate) struct Containerd {
     child: Child,
     dir: TempDir,
 }
 
 impl Containerd {
     /// Starts it; `None`, with the reason printed, where that cannot be.
-    pub fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             println!("skipped: containers need root");
             return None;
@@ -38,11 +38,11 @@ impl Containerd {
         Some(containerd)
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("containerd.sock")
     }
 
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 

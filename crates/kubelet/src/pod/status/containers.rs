@@ -153,12 +153,14 @@ fn before_restart(sources: Sources<'_>, slot: &Slot, newest: &Container, exit: &
     if let Some(error) = memory.error.as_ref().filter(|error| error.before_start()) {
         return waiting(error.reason, Some(error.message.clone()));
     }
-    let Some(_) = memory.restarts.until(exit.finished_at, sources.now) else {
+    let being_started = sources.memory.starting.as_deref() == Some(slot.name());
+    let waits = !being_started && memory.restarts.until(exit.finished_at, sources.now).is_some();
+    if !waits {
         return match &memory.error {
             Some(error) => waiting(error.reason, Some(error.message.clone())),
             None => terminated(sources, newest).unwrap_or_default(),
         };
-    };
+    }
     let delay = memory.restarts.delay(exit.finished_at).unwrap_or_default();
     let message = format!(
         "back-off {} restarting failed container={} pod={}",
