@@ -1,22 +1,14 @@
-//! Which sandbox holds which slot and addresses: one small file for each lease.
-//!
-//! A lease is written before the slot is used and lives exactly as long as its network namespace, which does not
-//! survive a reboot; a rename is therefore enough, and no flush is needed.
+//! Which sandbox holds which slot and addresses: one small file for each lease, written before the slot is used.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::host_ports::HostPort;
-
-const VERSION: u64 = 1;
-/// Bytes; a lease is far smaller.
-const MAX_FILE: u64 = 64 * 1024;
+use crate::{Error, state_file};
 
 /// What a sandbox holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,16 +19,6 @@ pub(crate) struct Lease {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) host_ports: Vec<HostPort>,
 }
-
-#[derive(Serialize, Deserialize)]
-struct Versioned<T> {
-    version: u64,
-    #[serde(flatten)]
-    content: T,
-}
-
-#[derive(Deserialize)]
-struct Nothing {}
 
 /// The directory of lease files.
 #[derive(Debug)]
@@ -57,54 +39,25 @@ impl Leases {
         let what = || format!("list {}", self.dir.display());
         for entry in fs::read_dir(&self.dir).map_err(Error::system(what()))? {
             let path = entry.map_err(Error::system(what()))?.path();
-            match read(&path)? {
+            let is_lease = path.extension().is_some_and(|extension| extension == "json");
+            match if is_lease { state_file::read::<Lease>(&path)? } else { None } {
                 Some(lease) => drop(leases.insert(lease.sandbox.clone(), lease)),
-                None => remove(&path)?,
+                None => state_file::remove(&path)?,
             }
         }
         Ok(leases)
     }
 
     pub(crate) fn write(&self, lease: &Lease) -> Result<(), Error> {
-        let path = self.path(&lease.slot);
-        let unfinished = path.with_extension("new");
-        let bytes = serde_json::to_vec(&Versioned { version: VERSION, content: lease })
-            .map_err(|error| Error::system(format!("encode {}", path.display()))(error.into()))?;
-        fs::write(&unfinished, bytes).map_err(Error::system(format!("write {}", unfinished.display())))?;
-        fs::rename(&unfinished, &path).map_err(Error::system(format!("replace {}", path.display())))
+        state_file::write(&self.path(&lease.slot), lease)
     }
 
     pub(crate) fn remove(&self, slot: &str) -> Result<(), Error> {
-        remove(&self.path(slot))
+        state_file::remove(&self.path(slot))
     }
 
     fn path(&self, slot: &str) -> PathBuf {
         self.dir.join(format!("{slot}.json"))
-    }
-}
-
-fn read(path: &Path) -> Result<Option<Lease>, Error> {
-    let what = || Error::system(format!("read {}", path.display()));
-    if path.extension().is_none_or(|extension| extension != "json")
-        || fs::metadata(path).map_err(what())?.len() > MAX_FILE
-    {
-        return Ok(None);
-    }
-    let bytes = fs::read(path).map_err(what())?;
-    match serde_json::from_slice::<Versioned<Nothing>>(&bytes) {
-        Ok(Versioned { version, .. }) if version != VERSION => {
-            Err(Error::Version { path: path.to_path_buf(), found: version, known: VERSION })
-        }
-        _ => Ok(serde_json::from_slice::<Versioned<Lease>>(&bytes).ok().map(|versioned| versioned.content)),
-    }
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::system(format!("remove {}", path.display()))(error))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -22,6 +22,7 @@ mod options;
 mod pool;
 mod rtnl;
 mod setup;
+mod state_file;
 
 pub use cidr::{choose_cidrs, existing_routes, first_address};
 pub use error::Error;

@@ -25,7 +25,7 @@ pub struct Options {
     pub pod_cidrs: Vec<IpNet>,
     /// The pods of all nodes: traffic to them keeps its source address. The node's own ranges by default.
     pub cluster_cidrs: Vec<IpNet>,
-    /// Service addresses: routed so that this host reaches them even without a default route.
+    /// Service addresses: the IPv4 ones are routed so that this host reaches them even without a default route.
     pub service_cidrs: Vec<IpNet>,
     /// Bytes.
     pub mtu: u32,

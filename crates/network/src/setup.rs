@@ -8,30 +8,33 @@ use std::path::Path;
 use crate::namespace::Namespaces;
 use crate::pool::{absent_is_fine, delete_slot, link_index};
 use crate::rtnl::{self, Rtnl};
-use crate::{Error, Options, firewall, names};
-
-const SETUP_VERSION: u64 = 1;
+use crate::{Error, Options, firewall, names, state_file};
 
 /// What [`cleanup`] cannot find by name: remembered before it is set up.
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Setup {
-    version: u64,
     gateways: Vec<IpAddr>,
     service_cidrs: Vec<ipnet::IpNet>,
 }
 
-/// Puts the gateway addresses on the loopback link and routes Services there, where they are translated.
+/// Puts the gateway addresses on the loopback link and routes Services there, where they are translated. What an
+/// earlier run set up differently is removed.
+///
+/// IPv6 has no such route: on the loopback link it would refuse packets before they can be translated, so this host
+/// reaches IPv6 Services by its default route.
 pub(crate) fn put_gateways(gateways: &[IpAddr], options: &Options) -> Result<(), Error> {
+    let path = options.state_dir.join("setup.json");
+    let routed = options.service_cidrs.iter().copied().filter(|cidr| cidr.addr().is_ipv4()).collect();
+    let setup = Setup { gateways: gateways.to_vec(), service_cidrs: routed };
+    if state_file::read::<Setup>(&path)?.is_some_and(|earlier| earlier != setup) {
+        remove_setup(&path)?;
+    }
+    state_file::write(&path, &setup)?;
     let lo = link_index("lo")?;
     let mut requests = vec![rtnl::link_up(lo)];
-    for gateway in gateways {
-        requests.push(rtnl::add_address(lo, *gateway));
-    }
-    for service in &options.service_cidrs {
-        let source = gateways.iter().find(|gateway| gateway.is_ipv4() == service.addr().is_ipv4());
-        requests.push(rtnl::add_route(*service, lo, source.copied()));
-    }
-    record(options, gateways)?;
+    requests.extend(gateways.iter().map(|gateway| rtnl::add_address(lo, *gateway)));
+    let source = gateways.iter().copied().find(IpAddr::is_ipv4);
+    requests.extend(setup.service_cidrs.iter().map(|service| rtnl::add_route(*service, lo, source)));
     Rtnl::open()?.apply(requests)
 }
 
@@ -55,26 +58,8 @@ pub(crate) fn cleanup(instance: &str, state_dir: &Path) -> Result<(), Error> {
     outcome
 }
 
-fn record(options: &Options, gateways: &[IpAddr]) -> Result<(), Error> {
-    let path = options.state_dir.join("setup.json");
-    let setup =
-        Setup { version: SETUP_VERSION, gateways: gateways.to_vec(), service_cidrs: options.service_cidrs.clone() };
-    let bytes = serde_json::to_vec(&setup).map_err(|error| Error::system("encode the network setup")(error.into()))?;
-    let unfinished = path.with_extension("new");
-    fs::write(&unfinished, bytes).map_err(Error::system(format!("write {}", unfinished.display())))?;
-    fs::rename(&unfinished, &path).map_err(Error::system(format!("replace {}", path.display())))
-}
-
 fn remove_setup(path: &Path) -> Result<(), Error> {
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        read => read.map_err(Error::system(format!("read {}", path.display())))?,
-    };
-    let setup: Setup = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::system(format!("read {}", path.display()))(error.into()))?;
-    if setup.version != SETUP_VERSION {
-        return Err(Error::Version { path: path.to_owned(), found: setup.version, known: SETUP_VERSION });
-    }
+    let Some(setup) = state_file::read::<Setup>(path)? else { return Ok(()) };
     let lo = link_index("lo")?;
     let mut rtnl = Rtnl::open()?;
     for service in setup.service_cidrs {

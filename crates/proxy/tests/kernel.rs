@@ -32,12 +32,14 @@ struct World {
 }
 
 impl World {
+    /// Gives a Service these endpoints, all of one family, on port 8080.
     fn set(&mut self, name: &str, spec: serde_json::Value, endpoints: &[String]) {
+        let family = if endpoints.iter().any(|address| address.contains(':')) { "IPv6" } else { "IPv4" };
         let service: Service = serde_json::from_value(json!({"metadata": {}, "spec": spec})).unwrap();
         let endpoints: Vec<_> =
             endpoints.iter().map(|address| json!({"addresses": [address], "nodeName": "here"})).collect();
         let slice: EndpointSlice = serde_json::from_value(json!({
-            "metadata": {}, "addressType": "IPv4", "ports": [{"port": 8080}], "endpoints": endpoints,
+            "metadata": {}, "addressType": family, "ports": [{"port": 8080}], "endpoints": endpoints,
         }))
         .unwrap();
         let node = Node { name: "here".into(), addresses: vec!["10.42.0.1".parse().unwrap()] };
@@ -55,16 +57,17 @@ impl World {
     /// A pod that answers every connection with its name until the test ends.
     async fn server(&self, name: &'static str) -> Attachment {
         let pod = self.network.attach(name).await.unwrap();
-        let address = SocketAddr::new(pod.addresses[0], 8080);
-        let listener = inside(&pod.netns, move || TcpListener::bind(address).unwrap());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let mut stream = stream;
-                let peer = stream.peer_addr().unwrap().ip();
-                drop(stream.write_all(format!("{name} {peer}").as_bytes()));
-                std::thread::spawn(move || stream.read(&mut [0; 16]));
-            }
-        });
+        for address in pod.addresses.clone() {
+            let address = SocketAddr::new(address, 8080);
+            let listener = inside(&pod.netns, move || TcpListener::bind(address).unwrap());
+            std::thread::spawn(move || {
+                for mut stream in listener.incoming().flatten() {
+                    let peer = stream.peer_addr().unwrap().ip();
+                    drop(stream.write_all(format!("{name} {peer}").as_bytes()));
+                    std::thread::spawn(move || stream.read(&mut [0; 16]));
+                }
+            });
+        }
         pod
     }
 }
@@ -78,13 +81,13 @@ where
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let cidr = "10.42.0.0/24".parse().unwrap();
-            let mut options = Options::new(INSTANCE, "here", vec![cidr], dir.path().join("network"));
-            options.service_cidrs = vec!["10.43.0.0/16".parse().unwrap()];
+            let cidrs = vec!["10.42.0.0/24".parse().unwrap(), "fd00:42::/64".parse().unwrap()];
+            let mut options = Options::new(INSTANCE, "here", cidrs.clone(), dir.path().join("network"));
+            options.service_cidrs = vec!["10.43.0.0/16".parse().unwrap(), "fd00:43::/112".parse().unwrap()];
             let services = options.service_cidrs.clone();
             let host = Host::system();
             let network = Network::start(options, &host).await.unwrap();
-            let tables = Tables::new(INSTANCE, vec![cidr], services);
+            let tables = Tables::new(INSTANCE, cidrs, services);
             Socket::open().unwrap().apply(&tables.rebuild(&[])).unwrap();
             test(World { network, tables, state: State::new() }).await;
             assert!(host.tasks.drain(Duration::from_secs(10)).await);
@@ -141,6 +144,27 @@ fn connections_spread_over_endpoints() {
         world.commit();
         let itself = inside(&one.netns, || ask("10.43.0.9:80", 3));
         assert_eq!(itself, texts(&["one 10.42.0.1"]), "a pod reaches itself, masqueraded");
+    });
+}
+
+#[test]
+fn ipv6_is_alike() {
+    on_a_node(|mut world| async move {
+        let (one, two) = (world.server("one").await, world.server("two").await);
+        let client = world.network.attach("client").await.unwrap();
+        let addresses = [one.addresses[1].to_string(), two.addresses[1].to_string()];
+        world.set("web", plain("fd00:43::9"), &addresses);
+        world.commit();
+        let seen = inside(&client.netns, || ask("[fd00:43::9]:80", 40));
+        let source = client.addresses[1];
+        assert_eq!(seen, texts(&[&format!("one {source}"), &format!("two {source}")]));
+        let spec = json!({"clusterIP": "fd00:43::9", "sessionAffinity": "ClientIP", "ports": [{"port": 80}]});
+        world.set("web", spec, &addresses);
+        world.commit();
+        assert_eq!(inside(&client.netns, || ask("[fd00:43::9]:80", 30)).len(), 1, "affinity");
+        world.set("web", plain("fd00:43::9"), &addresses[..1]);
+        world.commit();
+        assert_eq!(inside(&one.netns, || ask("[fd00:43::9]:80", 3)), texts(&["one fd00:42::1"]), "itself");
     });
 }
 
