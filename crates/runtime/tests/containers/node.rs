@@ -117,7 +117,12 @@ impl Node {
     }
 
     /// Runs a shell script in a container of its own to its end. Returns the exit code and what it printed.
-    pub(crate) async fn script(&self, pod: &str, script: &str, change: impl FnOnce(&mut ContainerConfig)) -> (i32, String) {
+    pub(crate) async fn script(
+        &self,
+        pod: &str,
+        script: &str,
+        change: impl FnOnce(&mut ContainerConfig),
+    ) -> (i32, String) {
         let mut config = shell(script);
         change(&mut config);
         let container = self.run(pod, config).await;

@@ -14,6 +14,9 @@ use super::named;
 use crate::spec::{Network, Sandbox};
 use crate::sys::{self, Fork};
 
+/// Where roots of namespaces are mounted before they become roots; empty for everybody else.
+const MOUNT_POINT: &str = "shm";
+
 /// What a launcher needs of them.
 #[derive(Debug)]
 pub(crate) struct Namespaces {
@@ -39,6 +42,7 @@ impl Namespaces {
                 .map_err(|e| named(e.into(), &format!("setting the host name to {:?}", sandbox.hostname)))?;
         }
         sandbox.sysctls.iter().try_for_each(|(name, value)| set_sysctl(name, value))?;
+        fs::create_dir_all(MOUNT_POINT)?;
         let shm = (!sandbox.host_ipc).then(|| make_shm(sandbox.shm_size)).transpose();
         let holder = sandbox.shared_pids.then(hold_pids).transpose()?;
         let pids = holder.map(|holder| File::open(format!("/proc/{holder}/ns/pid")).map(OwnedFd::from)).transpose()?;
@@ -82,19 +86,18 @@ fn make_shm(size: u64) -> io::Result<OwnedFd> {
     let host = File::open("/proc/self/ns/mnt")?;
     let directory = std::env::current_dir()?;
     unshare(CloneFlags::CLONE_NEWNS)?;
+    let shm = File::open("/proc/self/ns/mnt")?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
-    let point = directory.join("shm");
-    fs::create_dir_all(&point)?;
+    let point = directory.join(MOUNT_POINT);
     let options = format!("mode=1777,size={size}");
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("shm"), &point, Some("tmpfs"), flags, Some(options.as_str()))?;
     chdir(&point)?;
     pivot_root(".", ".")?;
     umount2(".", MntFlags::MNT_DETACH)?;
-    let shm = File::open("/proc/self/ns/mnt");
     setns(host, CloneFlags::CLONE_NEWNS)?;
     chdir(&directory)?;
-    Ok(shm?.into())
+    Ok(shm.into())
 }
 
 /// Forks the first process of a process namespace that containers share.
@@ -114,8 +117,8 @@ fn idle() -> io::Result<()> {
     const NONE: Option<&str> = None;
     nix::sys::prctl::set_name(c"pause")?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
-    mount(Some("none"), "shm", Some("tmpfs"), MsFlags::MS_RDONLY, NONE)?;
-    chdir("shm")?;
+    mount(Some("none"), MOUNT_POINT, Some("tmpfs"), MsFlags::MS_RDONLY, NONE)?;
+    chdir(MOUNT_POINT)?;
     pivot_root(".", ".")?;
     umount2(".", MntFlags::MNT_DETACH)?;
     sys::close_all_descriptors();
