@@ -22,8 +22,18 @@ pub(crate) fn enable(cidrs: &[IpNet]) -> Result<(), Error> {
 }
 
 /// Lets this host reach pods from its loopback addresses: ports of the node also answer on 127.0.0.1. The firewall
-/// keeps pods from the loopback addresses in turn.
-pub(crate) fn allow_loopback(link: &str) -> Result<(), Error> {
-    let path = format!("/proc/sys/net/ipv4/conf/{link}/route_localnet");
-    fs::write(&path, "1").map_err(Error::system(format!("write 1 to {path}")))
+/// keeps pods from the loopback addresses in turn. Where /proc/sys is read-only, only this is missing.
+pub(crate) fn allow_loopback(link: &str) {
+    try_set(&format!("/proc/sys/net/ipv4/conf/{link}/route_localnet"), "1");
+}
+
+/// Links that are made later in this namespace have no IPv6; the loopback link keeps it.
+pub(crate) fn forgo_ipv6() {
+    try_set("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+}
+
+fn try_set(path: &str, value: &str) {
+    if let Err(error) = fs::write(path, value) {
+        tracing::debug!(path, %error, "a kernel setting could not be made");
+    }
 }

@@ -9,12 +9,10 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
-use crate::Error;
+use crate::{Error, forwarding};
 
 /// The namespace of the thread that reads it.
 const SELF: &str = "/proc/thread-self/ns/net";
-/// Links created later in a namespace have no IPv6, the loopback link keeps it.
-const NO_IPV6: &str = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
 
 /// The directory of an instance's namespaces.
 #[derive(Debug, Clone)]
@@ -92,8 +90,8 @@ fn unshared(path: &Path, ipv6: bool) -> Result<File, Error> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(Error::errno("create a network namespace"))?;
     mount(Some(SELF), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
         .map_err(Error::errno(format!("mount a network namespace at {shown}")))?;
-    if !ipv6 && Path::new(NO_IPV6).exists() {
-        fs::write(NO_IPV6, "1").map_err(Error::system(format!("write 1 to {NO_IPV6}")))?;
+    if !ipv6 {
+        forwarding::forgo_ipv6();
     }
     File::open(SELF).map_err(Error::system(format!("open {SELF}")))
 }

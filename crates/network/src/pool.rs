@@ -72,7 +72,7 @@ impl Slot {
             inside.apply(requests)?;
             Ok((index, inside))
         })?;
-        forwarding::allow_loopback(&host_end)?;
+        forwarding::allow_loopback(&host_end);
         Ok(Self { id: id.to_owned(), host_index: link_index(&host_end)?, pod_index, pod_mac, inside })
     }
 

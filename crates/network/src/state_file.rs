@@ -30,10 +30,12 @@ struct Nothing {}
 /// Reads `path`; `None` when it is not there or not whole.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     let what = || Error::system(format!("read {}", path.display()));
-    match fs::metadata(path) {
+    let length = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Ok(metadata) if metadata.len() > MAX_FILE => return Ok(None),
-        metadata => drop(metadata.map_err(what())?),
+        metadata => metadata.map_err(what())?.len(),
+    };
+    if length > MAX_FILE {
+        return Ok(None);
     }
     let bytes = fs::read(path).map_err(what())?;
     match serde_json::from_slice::<Versioned<Nothing>>(&bytes) {
