@@ -4,8 +4,6 @@ mod lifecycle;
 mod priority;
 mod service_account;
 mod taints;
-#[cfg(test)]
-mod tests;
 mod tolerations;
 
 use std::sync::Arc;

@@ -3,8 +3,6 @@
 mod bearer;
 mod cached;
 mod review;
-#[cfg(test)]
-mod tests;
 mod x509;
 
 use std::sync::Arc;

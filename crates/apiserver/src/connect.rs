@@ -5,8 +5,6 @@ mod log;
 mod node;
 mod proxy;
 mod stream;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
 
 /// Replaces a file; readers see the old or the new content, and only its owner reads it.
 pub(crate) fn write(path: &Path, content: &str) -> Result<(), Error> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary = parent.join(name);

@@ -103,7 +103,7 @@ pub fn authority(path: &Path) -> Result<String, Error> {
     if file_name.is_empty() {
         return Err(missing());
     }
-    let file = path.parent().unwrap_or(Path::new(".")).join(file_name);
+    let file = path.parent().unwrap_or_else(|| Path::new(".")).join(file_name);
     file::read(&file)?.ok_or_else(missing)
 }
 

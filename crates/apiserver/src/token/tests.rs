@@ -10,7 +10,13 @@ use super::*;
 
 const ISSUER: &str = "https://issuer";
 
+/// A key that all tests share.
 fn key() -> Arc<SigningKey> {
+    static KEY: std::sync::OnceLock<Arc<SigningKey>> = std::sync::OnceLock::new();
+    Arc::clone(KEY.get_or_init(another_key))
+}
+
+fn another_key() -> Arc<SigningKey> {
     let directory = tempfile::tempdir().unwrap();
     Pki::open(directory.path(), &Host::system()).unwrap().signing_key().clone()
 }
@@ -45,7 +51,7 @@ fn forgeries_are_refused() {
     let key = key();
     let token = jws::sign(&claims(), &key).unwrap();
     let parts: Vec<&str> = token.split('.').collect();
-    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let check = |token: String, expected: TokenError| {
         assert_eq!(jws::verify(&token, key.verifying_key(), ISSUER), Err(expected), "{token}");
     };
@@ -66,7 +72,7 @@ fn forgeries_are_refused() {
     check(format!("{token}.{}", parts[2]), TokenError::Malformed);
     check("a".repeat(1 << 20), TokenError::Malformed);
     check(String::new(), TokenError::Malformed);
-    let foreign = jws::sign(&claims(), &self::key()).unwrap();
+    let foreign = jws::sign(&claims(), &another_key()).unwrap();
     check(foreign, TokenError::Signature);
 }
 

@@ -1,0 +1,106 @@
+//! Roles over the wire: refusals, reviews, escalation.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::cluster::{As, Cluster};
+
+const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+
+#[tokio::test]
+async fn refusals_have_upstreams_words() {
+    let cluster = Cluster::start().await;
+    let jane = cluster.user("jane");
+    let jane = As::Certificate(&jane);
+    let check = async |client: As<'_>, path: &str, expected: &str| {
+        let (status, answer) = cluster.get(client, path).await;
+        assert_eq!((status, answer["message"].as_str()), (403, Some(expected)), "{path}");
+        assert_eq!(answer["reason"], "Forbidden");
+    };
+    let list = r#"pods is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "y""#;
+    check(jane, "/api/v1/namespaces/y/pods", list).await;
+    let get = r#"deployments.apps "d" is forbidden: User "jane" cannot get resource "deployments" in API group "apps" in the namespace "y""#;
+    check(jane, "/apis/apps/v1/namespaces/y/deployments/d", get).await;
+    let nodes = r#"nodes is forbidden: User "jane" cannot list resource "nodes" in API group "" at the cluster scope"#;
+    check(jane, "/api/v1/nodes", nodes).await;
+    let path = r#"forbidden: User "system:anonymous" cannot get path "/metrics""#;
+    check(As::Nobody, "/metrics", path).await;
+    let log =
+        r#"pods "p" is forbidden: User "jane" cannot get resource "pods/log" in API group "" in the namespace "y""#;
+    check(jane, "/api/v1/namespaces/y/pods/p/log", log).await;
+    for open in ["/livez", "/readyz", "/version"] {
+        assert_eq!(cluster.get(As::Nobody, open).await.0, 200, "{open}");
+    }
+    assert_eq!(cluster.get(jane, "/api").await.0, 200);
+}
+
+async fn bind(cluster: &Cluster, namespace: &str, role: &str, user: &str) {
+    let binding = json!({
+        "metadata": { "name": format!("{user}-{role}") },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
+        "subjects": [{ "kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io" }],
+    });
+    cluster.create(&format!("{RBAC}/namespaces/{namespace}/rolebindings"), binding).await;
+}
+
+#[tokio::test]
+async fn bindings_take_effect_and_end() {
+    let cluster = Cluster::start().await;
+    let vi = cluster.user("vi");
+    let vi = As::Certificate(&vi);
+    bind(&cluster, "default", "view", "vi").await;
+    cluster.eventually(vi, "/api/v1/namespaces/default/pods", 200).await;
+    assert_eq!(cluster.get(vi, "/api/v1/namespaces/default/secrets").await.0, 403);
+    assert_eq!(cluster.get(vi, "/api/v1/namespaces/kube-system/pods").await.0, 403);
+    let ask = |verb: &str, resource: &str| json!({ "spec": { "resourceAttributes": { "namespace": "default", "verb": verb, "resource": resource } } });
+    let reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let allowed = async |question: Value| cluster.post(vi, reviews, question).await.1["status"]["allowed"].clone();
+    assert_eq!(allowed(ask("list", "pods")).await, true);
+    assert_eq!(allowed(ask("create", "pods")).await, false);
+    let mut about_vi = ask("list", "pods");
+    about_vi["spec"]["user"] = "vi".into();
+    let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    assert_eq!(cluster.create(reviews, about_vi.clone()).await["status"]["allowed"], true);
+    assert_eq!(cluster.post(vi, reviews, about_vi).await.0, 403);
+    assert_eq!(cluster.post(As::Admin, reviews, ask("list", "pods")).await.0, 422, "nobody is named");
+    let rules = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+    let (_, rules) = cluster.post(vi, rules, json!({ "spec": { "namespace": "default" } })).await;
+    let rules = rules["status"]["resourceRules"].as_array().unwrap();
+    assert!(rules.iter().any(|rule| rule["resources"][0] == "namespaces"), "{rules:?}");
+    let binding = format!("{RBAC}/namespaces/default/rolebindings/vi-view");
+    assert_eq!(cluster.send(As::Admin, Method::DELETE, &binding, Value::Null).await.0, 200);
+    cluster.eventually(vi, "/api/v1/namespaces/default/pods", 403).await;
+}
+
+#[tokio::test]
+async fn nobody_grants_what_they_do_not_hold() {
+    let cluster = Cluster::start().await;
+    let ada = cluster.user("ada");
+    let ada = As::Certificate(&ada);
+    bind(&cluster, "default", "admin", "ada").await;
+    cluster.eventually(ada, "/api/v1/namespaces/default/pods", 200).await;
+    let roles = format!("{RBAC}/namespaces/default/roles");
+    let role = |name: &str, resource: &str| {
+        json!({ "metadata": { "name": name }, "rules": [
+            { "verbs": ["update"], "apiGroups": [""], "resources": [resource] }] })
+    };
+    assert_eq!(cluster.post(ada, &roles, role("fine", "configmaps")).await.0, 201);
+    let (status, refusal) = cluster.post(ada, &roles, role("much", "resourcequotas")).await;
+    assert_eq!(status, 403);
+    let message = refusal["message"].as_str().unwrap();
+    let expected = "roles.rbac.authorization.k8s.io \"much\" is forbidden: user \"ada\" (groups=[\"system:authenticated\"]) \
+                    is attempting to grant RBAC permissions not currently held:\n\
+                    {APIGroups:[\"\"], Resources:[\"resourcequotas\"], Verbs:[\"update\"]}";
+    assert_eq!(message, expected);
+    let bindings = format!("{RBAC}/namespaces/default/rolebindings");
+    let binding = |role: &str| {
+        json!({
+            "metadata": { "name": format!("b-{role}") },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
+            "subjects": [{ "kind": "User", "name": "x", "apiGroup": "rbac.authorization.k8s.io" }],
+        })
+    };
+    assert_eq!(cluster.post(ada, &bindings, binding("view")).await.0, 201);
+    assert_eq!(cluster.post(ada, &bindings, binding("cluster-admin")).await.0, 403);
+    assert_eq!(cluster.post(ada, &bindings, binding("none")).await.0, 404);
+}
