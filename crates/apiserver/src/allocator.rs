@@ -2,22 +2,27 @@
 //!
 //! What is taken is kept in memory, read once from the Services that are there. A write takes what it needs before it is
 //! made and holds it through a [`Hold`]: dropped, it gives back what it took; kept, it gives back what is no longer needed.
+//! An address is also claimed in the store, as an IPAddress object, so that several servers cannot hand out the same.
 
 mod addresses;
+mod claims;
 mod ports;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use host::Entropy;
+use host::{Entropy, Host, OnEnd};
+use schema::Table;
 use serde_json::Value;
 
 pub use addresses::{Family, ParseRangeError, Range};
 
 use crate::objects::Objects;
+use crate::storage::Storage;
 use crate::strategy::Reservation;
+use claims::{Claim, Claims};
 
 /// The node ports unless configured otherwise.
 pub const NODE_PORTS: RangeInclusive<u16> = 30_000..=32_767;
@@ -44,6 +49,9 @@ pub enum AllocationError {
     Full,
     #[error("no range of {0:?} addresses is configured")]
     NoRange(Family),
+    /// The claim could not be written.
+    #[error("{0}")]
+    Store(String),
 }
 
 /// The pools of one cluster; clones share them.
@@ -55,6 +63,7 @@ struct Pools {
     /// At most one for each family, the primary one first.
     ranges: Vec<Range>,
     ports: RangeInclusive<u16>,
+    claims: Claims,
     taken: Mutex<Taken>,
 }
 
@@ -63,16 +72,24 @@ struct Pools {
 struct Taken {
     loaded: bool,
     owners: BTreeMap<Item, Arc<str>>,
+    /// Addresses that were given back and whose claims are being withdrawn, by their last owner.
+    leaving: BTreeMap<IpAddr, Arc<str>>,
 }
 
 impl Allocators {
-    /// Pools for the Service ranges (`10.43.0.0/16`, the primary first) and node ports.
+    /// Pools for the Service ranges (`10.43.0.0/16`, the primary first) and node ports; claims are kept in `storage`,
+    /// where `table` has them.
     ///
     /// # Errors
     /// When a range is no CIDR.
-    pub fn new(cidrs: &[String], ports: RangeInclusive<u16>) -> Result<Self, ParseRangeError> {
+    pub fn new(
+        cidrs: &[String],
+        ports: RangeInclusive<u16>,
+        storage: Storage,
+        table: &Table,
+    ) -> Result<Self, ParseRangeError> {
         let ranges = cidrs.iter().map(|cidr| cidr.parse()).collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Pools { ranges, ports, taken: Mutex::default() })))
+        Ok(Self(Arc::new(Pools { ranges, ports, claims: Claims::new(storage, table), taken: Mutex::default() })))
     }
 
     /// The address families that Services can have, the primary one first.
@@ -81,20 +98,49 @@ impl Allocators {
         self.0.ranges.iter().map(Range::family).collect()
     }
 
-    /// Begins to take things for the Service `owner`. The first call reads what is taken from the Services in `objects`.
+    /// Begins to take things for the Service `owner`; with `dry_run`, nothing is claimed in the store. The first call
+    /// reads what is taken from the Services in `objects`.
     #[must_use]
-    pub fn hold(&self, objects: &Objects, owner: &str) -> Hold {
+    pub fn hold(&self, host: &Host, objects: &Objects, owner: &str, dry_run: bool) -> Hold {
         let mut taken = self.taken();
         if !taken.loaded {
             taken.load(objects.list("", "services", "").iter().map(|entry| entry.value()));
         }
-        Hold { allocators: self.clone(), owner: owner.into(), took: Vec::new(), gives: Vec::new(), kept: false }
+        Hold {
+            allocators: self.clone(),
+            host: host.clone(),
+            objects: objects.clone(),
+            owner: owner.into(),
+            dry_run,
+            took: Vec::new(),
+            gives: Vec::new(),
+            kept: false,
+        }
     }
 
     /// Gives back what a deleted Service had.
-    pub fn release(&self, owner: &str, service: &Value) {
+    pub fn release(&self, host: &Host, owner: &str, service: &Value) {
+        items(service).for_each(|item| self.give_back(host, item, owner));
+    }
+
+    /// Frees an item that `owner` has; the claim of an address is withdrawn in the background.
+    fn give_back(&self, host: &Host, item: Item, owner: &str) {
         let mut taken = self.taken();
-        items(service).for_each(|item| taken.remove(item, owner));
+        if !taken.owners.get(&item).is_some_and(|other| **other == *owner) {
+            return;
+        }
+        taken.owners.remove(&item);
+        let Item::Address(address) = item else { return };
+        let owner: Arc<str> = owner.into();
+        taken.leaving.insert(address, owner.clone());
+        drop(taken);
+        let allocators = self.clone();
+        host.tasks.spawn("address-withdrawal", OnEnd::Expected, async move {
+            if let Err(error) = allocators.0.claims.withdraw(address, &owner).await {
+                tracing::warn!(%address, %error, "cannot withdraw the claim of a cluster address");
+            }
+            allocators.taken().leaving.remove(&address);
+        });
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -115,19 +161,16 @@ impl Taken {
         }
         self.loaded = true;
     }
-
-    fn remove(&mut self, item: Item, owner: &str) {
-        if self.owners.get(&item).is_some_and(|other| **other == *owner) {
-            self.owners.remove(&item);
-        }
-    }
 }
 
 /// What a write has taken and will give back.
 #[derive(Debug)]
 pub struct Hold {
     allocators: Allocators,
+    host: Host,
+    objects: Objects,
     owner: Arc<str>,
+    dry_run: bool,
     took: Vec<Item>,
     gives: Vec<Item>,
     kept: bool,
@@ -138,26 +181,58 @@ impl Hold {
     ///
     /// # Errors
     /// When it is taken or outside of the range.
-    pub fn take_address(&mut self, address: IpAddr) -> Result<(), AllocationError> {
+    pub async fn take_address(&mut self, address: IpAddr) -> Result<(), AllocationError> {
         let range = self.allocators.range(Family::of(address))?;
         if !range.contains(address) {
             return Err(AllocationError::AddressOutOfRange(range.to_string()));
         }
-        if self.take(Item::Address(address)) { Ok(()) } else { Err(AllocationError::AddressTaken) }
+        let item = Item::Address(address);
+        let before = self.took.len();
+        if !self.take(item) {
+            return Err(AllocationError::AddressTaken);
+        }
+        if self.dry_run || self.took.len() == before {
+            return Ok(());
+        }
+        match self.claim(address).await {
+            Ok(Claim::Ours) => Ok(()),
+            refused => {
+                // It is not ours to give back.
+                self.took.pop();
+                self.allocators.taken().owners.remove(&item);
+                refused.and(Err(AllocationError::AddressTaken))
+            }
+        }
     }
 
     /// Takes any address of a family.
     ///
     /// # Errors
     /// When there is none.
-    pub fn next_address(&mut self, family: Family, entropy: &dyn Entropy) -> Result<IpAddr, AllocationError> {
+    pub async fn next_address(&mut self, family: Family, entropy: &dyn Entropy) -> Result<IpAddr, AllocationError> {
         let range = self.allocators.range(family)?.clone();
-        let address = {
-            let taken = self.allocators.taken();
-            range.candidates(entropy).find(|address| !taken.owners.contains_key(&Item::Address(*address)))
-        };
-        let address = address.ok_or(AllocationError::Full)?;
-        self.take_address(address).map(|()| address)
+        let mut claimed_elsewhere = BTreeSet::new();
+        loop {
+            let address = {
+                let taken = self.allocators.taken();
+                let free = |address: &IpAddr| {
+                    !claimed_elsewhere.contains(address) && !taken.owners.contains_key(&Item::Address(*address))
+                };
+                range.candidates(entropy).find(free).ok_or(AllocationError::Full)?
+            };
+            match self.take_address(address).await {
+                Ok(()) => return Ok(address),
+                Err(AllocationError::AddressTaken) => drop(claimed_elsewhere.insert(address)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Claims an address in the store.
+    async fn claim(&self, address: IpAddr) -> Result<Claim, AllocationError> {
+        let leaving = self.allocators.taken().leaving.get(&address).cloned();
+        let claims = &self.allocators.0.claims;
+        claims.claim(address, &self.owner, leaving.as_deref(), &self.host, &self.objects).await
     }
 
     /// Takes a certain port. The Service that has it may have it again, for another protocol.
@@ -213,8 +288,7 @@ impl Reservation for Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         let back = if self.kept { &self.gives } else { &self.took };
-        let mut taken = self.allocators.taken();
-        back.iter().for_each(|item| taken.remove(*item, &self.owner));
+        back.iter().for_each(|item| self.allocators.give_back(&self.host, *item, &self.owner));
     }
 }
 
@@ -236,67 +310,4 @@ pub fn items(service: &Value) -> impl Iterator<Item = Item> {
 }
 
 #[cfg(test)]
-mod tests {
-    use host::SeededEntropy;
-    use serde_json::json;
-
-    use super::*;
-
-    fn hold(allocators: &Allocators, owner: &str) -> Hold {
-        allocators.taken().loaded = true;
-        Hold { allocators: allocators.clone(), owner: owner.into(), took: Vec::new(), gives: Vec::new(), kept: false }
-    }
-
-    fn pools(cidr: &str, ports: RangeInclusive<u16>) -> Allocators {
-        Allocators::new(&[cidr.to_owned()], ports).unwrap()
-    }
-
-    #[test]
-    fn every_address_is_handed_out_once() {
-        let (allocators, entropy) = (pools("10.0.0.0/28", NODE_PORTS), SeededEntropy::new(1));
-        let mut first = hold(&allocators, "a/a");
-        let mut all: Vec<_> = (0..14).map(|_| first.next_address(Family::IPv4, &entropy).unwrap()).collect();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), 14);
-        let mut second = hold(&allocators, "b/b");
-        assert_eq!(second.next_address(Family::IPv4, &entropy), Err(AllocationError::Full));
-        assert_eq!(second.take_address(all[0]), Err(AllocationError::AddressTaken));
-        drop(first);
-        assert_eq!(second.take_address(all[0]), Ok(()));
-    }
-
-    #[test]
-    fn what_is_kept_stays_taken_until_released() {
-        let allocators = pools("10.0.0.0/24", 30_000..=30_001);
-        let mut first = hold(&allocators, "a/a");
-        first.take_port(30_000).unwrap();
-        first.take_port(30_000).unwrap();
-        Box::new(first).commit();
-        assert_eq!(hold(&allocators, "b/b").take_port(30_000), Err(AllocationError::PortTaken));
-        let service = json!({"metadata": {"namespace": "a", "name": "a"}, "spec": {"ports": [{"nodePort": 30_000}]}});
-        allocators.release("b/b", &service);
-        assert_eq!(hold(&allocators, "b/b").take_port(30_000), Err(AllocationError::PortTaken));
-        allocators.release("a/a", &service);
-        assert_eq!(hold(&allocators, "b/b").take_port(30_000), Ok(()));
-    }
-
-    #[test]
-    fn ranges_are_kept_to() {
-        let allocators = pools("10.0.0.0/24", 30_000..=30_001);
-        let mut hold = hold(&allocators, "a/a");
-        for outside in ["10.0.0.0", "10.0.0.255", "10.0.1.1"] {
-            let error = hold.take_address(outside.parse().unwrap()).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "provided IP is not in the valid range. The range of valid IPs is 10.0.0.0/24"
-            );
-        }
-        let error = hold.take_port(80).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "provided port is not in the valid range. The range of valid ports is 30000-30001"
-        );
-        assert_eq!(hold.take_address("fd00::1".parse().unwrap()), Err(AllocationError::NoRange(Family::IPv6)));
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use host::{Host, OnEnd, Ready, Role, RoleError};
+use host::{Host, OnEnd, Ready, Role, RoleError, Tasks};
 use schema::{Resource, Table};
 use tokio::sync::{mpsc, watch};
 
@@ -21,7 +21,7 @@ use crate::lease::Leases;
 use crate::listen::{self, Front};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
-use crate::options::{Options, Parts, Security};
+use crate::options::{Limits, Listen, Options, Parts, Security};
 use crate::pipeline::{
     Audit, AuditInit, Authentication, Authorization, CacheControl, Deadline, Impersonation, Layer, MaxInFlight,
     PanicRecovery, Pipeline, Tracking, WarningRecorder,
@@ -58,54 +58,46 @@ impl Server {
         (Self { options, cache, incoming, addresses, handle: handle.clone() }, handle)
     }
 
+    /// Starts everything; what it starts ends with `host`, except for the feed of the cache.
     async fn start(self, host: &Host, ready: &Ready) -> Result<(), RoleError> {
         let Self { options, cache, incoming, addresses, handle } = self;
+        let Options { store, transform, table, listen, advertise, service_cidrs, security, bootstrap, limits } =
+            options;
         let objects = handle.objects.clone();
-        let parts = Parts { objects: objects.clone(), table: options.table.clone(), host: host.clone() };
-        host.tasks.spawn("watch-cache", OnEnd::Fatal, cache.clone().run());
-        let security = (options.security)(parts)?;
+        let security = security(Parts { objects: objects.clone(), table: table.clone(), host: host.clone() })?;
         ready.report("loading objects from the store");
         load(&cache, host).await?;
-        let started = Arc::new(AtomicBool::new(false));
+        let storage = Storage { store, transform };
         let registry = Registry {
             host: host.clone(),
-            table: options.table.clone(),
-            storage: Storage { store: options.store.clone(), transform: options.transform },
+            table: table.clone(),
+            storage: storage.clone(),
             cache: cache.clone(),
             objects: objects.clone(),
-            allocators: Allocators::new(&options.service_cidrs, NODE_PORTS)
+            allocators: Allocators::new(&service_cidrs, NODE_PORTS, storage, &table)
                 .map_err(|e| RoleError::new("reading the address ranges of Services", e))?,
             admission: security.admission.clone(),
-            limits: options.limits,
+            limits,
             leases: Leases::default(),
         };
-        let metrics = Arc::new(Metrics::default());
-        let reach = options.advertise.or_else(|| options.listen.first().map(|listen| listen.address));
+        let started = Arc::new(AtomicBool::new(false));
+        let reach = advertise.or_else(|| listen.first().map(|listen| listen.address));
         let dispatch = Dispatch {
             registry: Arc::new(registry),
             endpoints: security.endpoints.clone(),
-            documents: Documents::new(options.table, reach.map_or_else(String::new, |address| address.to_string())),
+            documents: Documents::new(table, reach.map_or_else(String::new, |address| address.to_string())),
             health: Health { cache, shutdown: host.shutdown(), started: started.clone() },
-            metrics: metrics.clone(),
+            metrics: Arc::default(),
         };
-        let pipeline = Pipeline::new(layers(&security, &options.limits, host, metrics), Arc::new(dispatch));
-        let front = Front::new(pipeline, host.clone(), options.limits.connections);
-        let mut bound = Vec::new();
-        for (listener, acceptor) in listen::bind(&options.listen).await? {
-            bound.extend(listener.local_addr());
-            host.tasks.spawn("listener", OnEnd::Fatal, listen::accept(front.clone(), listener, acceptor));
-        }
-        addresses.send_replace(bound);
-        host.tasks.spawn("memory-listener", OnEnd::Fatal, listen::accept_memory(front, incoming));
+        let front = front(dispatch, &security, &limits, host);
+        addresses.send_replace(accept(&front, &listen, incoming).await?);
         let client = handle.client(User::loopback());
-        let steps = bootstrap::all(options.bootstrap, &options.service_cidrs, options.advertise);
-        for step in &steps {
+        for step in &bootstrap::all(bootstrap, &service_cidrs, advertise) {
             ready.report(format!("creating the {}", step.name()));
             make(&**step, &client).await?;
         }
         started.store(true, Ordering::Release);
-        let service = options.advertise.and_then(|address| KubernetesService::new(address, &options.service_cidrs));
-        if let Some(service) = service {
+        if let Some(service) = advertise.and_then(|address| KubernetesService::new(address, &service_cidrs)) {
             let keeper = bootstrap::keep(service, objects, client, host.shutdown());
             host.tasks.spawn("kubernetes-service", OnEnd::Fatal, keeper);
         }
@@ -123,6 +115,16 @@ impl Role for Server {
         let limit = self.options.limits.drain;
         let own = Host { tasks: host.tasks.child(), ..host };
         store::keep_compacting(self.options.store.clone(), &own, store::KEEP_HISTORY);
+        // The cache is fed until the last request has been served.
+        let (feed, served) = (Tasks::new(), own.shutdown());
+        let (cache, stop) = (self.cache.clone(), feed.shutdown());
+        feed.spawn("watch-cache", OnEnd::Expected, async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = cache.run() => served.cancel(),
+            }
+        });
         let outcome = self.start(&own, &ready).await;
         if outcome.is_ok() {
             ready.done();
@@ -131,17 +133,36 @@ impl Role for Server {
         if !own.tasks.drain(limit).await {
             tracing::warn!(left = own.tasks.alive(), "requests were still being served when the server ended");
         }
+        feed.drain(limit).await;
         outcome
     }
 }
 
+/// The pipeline around the endpoint, ready for connections.
+fn front(dispatch: Dispatch, security: &Security, limits: &Limits, host: &Host) -> Arc<Front> {
+    let metrics = dispatch.metrics.clone();
+    let pipeline = Pipeline::new(layers(security, limits, host, metrics), Arc::new(dispatch));
+    Front::new(pipeline, host.clone(), limits.connections)
+}
+
+/// Begins to accept connections; where.
+async fn accept(
+    front: &Arc<Front>,
+    listen: &[Listen],
+    incoming: mpsc::UnboundedReceiver<Incoming>,
+) -> Result<Vec<SocketAddr>, RoleError> {
+    let tasks = &front.host.tasks;
+    let mut bound = Vec::new();
+    for (listener, acceptor) in listen::bind(listen).await? {
+        bound.extend(listener.local_addr());
+        tasks.spawn("listener", OnEnd::Fatal, listen::accept(front.clone(), listener, acceptor));
+    }
+    tasks.spawn("memory-listener", OnEnd::Fatal, listen::accept_memory(front.clone(), incoming));
+    Ok(bound)
+}
+
 /// The layers, outermost first: the order in which upstream has them.
-fn layers(
-    security: &Security,
-    limits: &crate::options::Limits,
-    host: &Host,
-    metrics: Arc<Metrics>,
-) -> Vec<Box<dyn Layer>> {
+fn layers(security: &Security, limits: &Limits, host: &Host, metrics: Arc<Metrics>) -> Vec<Box<dyn Layer>> {
     vec![
         Box::new(AuditInit { entropy: host.entropy.clone() }),
         Box::new(PanicRecovery),

@@ -21,6 +21,7 @@ mod small;
 mod statefulset;
 mod workload;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use object::field::ErrorList;
 use serde_json::Value;
@@ -98,14 +99,14 @@ pub trait Strategy: Send + Sync + 'static {
     ///
     /// # Errors
     /// When a pool is empty, or what the object asks for is taken: usually `Error::invalid`.
-    fn reserve(
-        &self,
-        cx: &Context<'_>,
-        object: &mut Value,
-        old: Option<&Value>,
-    ) -> Result<Option<Box<dyn Reservation>>> {
+    fn reserve<'a>(
+        &'a self,
+        cx: &'a Context<'_>,
+        object: &'a mut Value,
+        old: Option<&'a Value>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Reservation>>>> {
         let _ = (cx, object, old);
-        Ok(None)
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// Gives back what a deleted object had reserved.

@@ -41,7 +41,7 @@ impl Registry {
         let named = text(&object, "name").to_owned();
         self.mutate(&admitting.admitted(scope, &self.objects, &named, None), &mut object).await?;
         metadata::fill(&self.host, &mut object, scope.namespace());
-        let reservation = self.prepare_create(scope, &mut object, options.dry_run)?;
+        let reservation = self.prepare_create(scope, &mut object, options.dry_run).await?;
         let name = text(&object, "name").to_owned();
         self.judge(&admitting.admitted(scope, &self.objects, &name, None), &object).await?;
         let manager = super::update::manager(scope, options);
@@ -49,7 +49,7 @@ impl Registry {
         self.insert(scope, &name, object, reservation, options.dry_run).await
     }
 
-    fn prepare_create(
+    async fn prepare_create(
         &self,
         scope: &Scope<'_>,
         object: &mut Value,
@@ -68,7 +68,7 @@ impl Registry {
         }
         scope.strategy.prepare_create(&context, object);
         let mut errors = metadata::validate(object, row.is_namespaced(), scope.strategy);
-        let reservation = if errors.is_empty() { scope.strategy.reserve(&context, object, None)? } else { None };
+        let reservation = if errors.is_empty() { scope.strategy.reserve(&context, object, None).await? } else { None };
         errors.extend(scope.strategy.validate(&context, object));
         if !errors.is_empty() {
             return Err(scope.invalid(text(object, "name"), &errors));

@@ -27,7 +27,7 @@ impl Registry {
         let admitted = how.admitting.admitted(scope, &self.objects, &scope.target.name, Some(old));
         self.mutate(&admitted, &mut object).await?;
         let context = self.context(scope, how.admitting.dry_run);
-        let reservation = prepare(scope, &context, how, &mut object, old)?;
+        let reservation = prepare(scope, &context, how, &mut object, old).await?;
         check(scope, &context, &object, old)?;
         self.judge(&admitted, &object).await?;
         super::update::record(scope, how.manager, Some(old), &mut object, self.host.now());
@@ -58,7 +58,7 @@ fn precondition(scope: &Scope<'_>, current: &Current, object: &Value) -> Result<
     }
 }
 
-fn prepare(
+async fn prepare(
     scope: &Scope<'_>,
     context: &Context<'_>,
     how: &Replacement<'_>,
@@ -76,7 +76,7 @@ fn prepare(
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0);
         set(object, "generation", generation + 1);
     }
-    scope.strategy.reserve(context, object, Some(old))
+    scope.strategy.reserve(context, object, Some(old)).await
 }
 
 fn check(scope: &Scope<'_>, context: &Context<'_>, object: &Value, old: &Value) -> Result<()> {

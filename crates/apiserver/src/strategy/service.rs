@@ -6,6 +6,7 @@ mod validate;
 
 use std::net::IpAddr;
 
+use futures::future::BoxFuture;
 use object::field::{Error as FieldError, ErrorList, Path};
 use object::names;
 use serde_json::Value;
@@ -34,31 +35,17 @@ impl Strategy for Service {
         }
     }
 
-    fn reserve(
-        &self,
-        cx: &Context<'_>,
-        object: &mut Value,
-        old: Option<&Value>,
-    ) -> Result<Option<Box<dyn Reservation>>> {
-        if !cx.subresource.is_empty() {
-            return Ok(None);
-        }
-        let errors = families::settle(object, &cx.allocators.families());
-        if !errors.is_empty() {
-            return Err(invalid(object, errors));
-        }
-        let mut hold = cx.allocators.hold(cx.objects, &owner_of(object));
-        addresses(cx, object, &mut hold)?;
-        node_ports(cx, object, &mut hold)?;
-        if let Some(old) = old {
-            let needed: Vec<_> = items(object).collect();
-            items(old).filter(|item| !needed.contains(item)).for_each(|item| hold.give(item));
-        }
-        Ok(Some(Box::new(hold)))
+    fn reserve<'a>(
+        &'a self,
+        cx: &'a Context<'_>,
+        object: &'a mut Value,
+        old: Option<&'a Value>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Reservation>>>> {
+        Box::pin(reserve(cx, object, old))
     }
 
     fn released(&self, cx: &Context<'_>, object: &Value) {
-        cx.allocators.release(&owner_of(object), object);
+        cx.allocators.release(cx.host, &owner_of(object), object);
     }
 
     fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
@@ -115,8 +102,26 @@ pub(super) fn has_health_port(spec: &Value) -> bool {
     kind(spec) == "LoadBalancer" && spec["externalTrafficPolicy"] == "Local"
 }
 
+async fn reserve(cx: &Context<'_>, object: &mut Value, old: Option<&Value>) -> Result<Option<Box<dyn Reservation>>> {
+    if !cx.subresource.is_empty() {
+        return Ok(None);
+    }
+    let errors = families::settle(object, &cx.allocators.families());
+    if !errors.is_empty() {
+        return Err(invalid(object, errors));
+    }
+    let mut hold = cx.allocators.hold(cx.host, cx.objects, &owner_of(object), cx.dry_run);
+    addresses(cx, object, &mut hold).await?;
+    node_ports(cx, object, &mut hold)?;
+    if let Some(old) = old {
+        let needed: Vec<_> = items(object).collect();
+        items(old).filter(|item| !needed.contains(item)).for_each(|item| hold.give(item));
+    }
+    Ok(Some(Box::new(hold)))
+}
+
 /// One address for each family, those that are chosen first.
-fn addresses(cx: &Context<'_>, object: &mut Value, hold: &mut Hold) -> Result<()> {
+async fn addresses(cx: &Context<'_>, object: &mut Value, hold: &mut Hold) -> Result<()> {
     if !has_address(&object["spec"]) {
         return Ok(());
     }
@@ -128,13 +133,13 @@ fn addresses(cx: &Context<'_>, object: &mut Value, hold: &mut Hold) -> Result<()
     for address in &chosen {
         // What is no address is for validation to say.
         if let Ok(parsed) = address.parse::<IpAddr>() {
-            hold.take_address(parsed).map_err(|e| taken_address(object, address, &e))?;
+            hold.take_address(parsed).await.map_err(|e| taken_address(object, address, &e))?;
         }
         addresses.push(address.clone());
     }
     for family in families.into_iter().skip(chosen.len()) {
         let entropy = &*cx.host.entropy;
-        let address = hold.next_address(family, entropy).map_err(|e| exhausted("serviceIP", &e))?;
+        let address = hold.next_address(family, entropy).await.map_err(|e| exhausted("serviceIP", &e))?;
         addresses.push(address.to_string());
     }
     let spec = object_at(object, "spec");

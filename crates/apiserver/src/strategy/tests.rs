@@ -8,6 +8,7 @@ mod workloads;
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use host::Host;
 use jiff::Timestamp;
 use object::field::ErrorList;
@@ -33,11 +34,12 @@ impl Bench {
     fn new(cidrs: &[&str]) -> Self {
         let host = Host::simulated(Timestamp::UNIX_EPOCH, 1);
         let store = store::Embedded::memory(&host).expect("a store in memory");
-        let cache = Cache::new(Storage::new(Arc::new(store)));
+        let storage = Storage::new(Arc::new(store));
+        let cache = Cache::new(storage.clone());
         let cidrs: Vec<_> = cidrs.iter().map(|cidr| (*cidr).to_owned()).collect();
         Self {
             objects: Objects::new(cache, Arc::new(schema::Table::builtin())),
-            allocators: Allocators::new(&cidrs, NODE_PORTS).expect("ranges"),
+            allocators: Allocators::new(&cidrs, NODE_PORTS, storage, &schema::Table::builtin()).expect("ranges"),
             user: User::loopback(),
             host,
         }
@@ -61,7 +63,7 @@ impl Bench {
         let (strategy, mut object) = (strategy(kind), parse(kind, yaml));
         let context = self.context("");
         strategy.prepare_create(&context, &mut object);
-        let reserved = strategy.reserve(&context, &mut object, None);
+        let reserved = now(strategy.reserve(&context, &mut object, None));
         let errors = outcome(reserved, strategy.validate(&context, &object));
         (object, errors)
     }
@@ -71,10 +73,15 @@ impl Bench {
         let (strategy, mut object) = (strategy(kind), parse(kind, yaml));
         let context = self.context(subresource);
         strategy.prepare_update(&context, &mut object, old);
-        let reserved = strategy.reserve(&context, &mut object, Some(old));
+        let reserved = now(strategy.reserve(&context, &mut object, Some(old)));
         let errors = outcome(reserved, strategy.validate_update(&context, &object, old));
         (object, errors)
     }
+}
+
+/// What a future gives that has nothing to wait for: the store is in memory.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("nothing to wait for")
 }
 
 /// All that is wrong; what was reserved is kept if nothing is.
