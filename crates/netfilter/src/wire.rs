@@ -152,6 +152,14 @@ mod tests {
         assert_eq!(attributes(read[1].1).collect::<Vec<_>>(), [(3, &[0, 0, 0, 7][..])]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(0u8.., 0..200)) {
+            let read: usize = messages(&bytes).map(|message| netfilter_attributes(message.content).count()).sum();
+            proptest::prop_assert!(read + attributes(&bytes).count() <= bytes.len());
+        }
+    }
+
     #[test]
     fn messages_are_read_back_and_cut_ones_are_not() {
         let mut writer = Writer::default();

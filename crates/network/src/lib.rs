@@ -11,7 +11,6 @@
 mod cidr;
 mod error;
 mod firewall;
-mod forwarding;
 mod host_ports;
 mod ipam;
 mod lease;
@@ -21,6 +20,7 @@ mod network;
 mod options;
 mod pool;
 mod rtnl;
+mod settings;
 mod setup;
 mod state_file;
 

@@ -9,7 +9,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
-use crate::{Error, forwarding};
+use crate::{Error, settings};
 
 /// The namespace of the thread that reads it.
 const SELF: &str = "/proc/thread-self/ns/net";
@@ -90,8 +90,6 @@ fn unshared(path: &Path, ipv6: bool) -> Result<File, Error> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(Error::errno("create a network namespace"))?;
     mount(Some(SELF), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
         .map_err(Error::errno(format!("mount a network namespace at {shown}")))?;
-    if !ipv6 {
-        forwarding::forgo_ipv6();
-    }
+    settings::prepare_namespace(ipv6);
     File::open(SELF).map_err(Error::system(format!("open {SELF}")))
 }

@@ -16,7 +16,7 @@ use crate::lease::{Lease, Leases};
 use crate::namespace::Namespaces;
 use crate::pool::{Pool, Slot, delete_slot};
 use crate::setup::{cleanup, put_gateways};
-use crate::{Error, Options, firewall, forwarding, names};
+use crate::{Error, Options, firewall, names, settings};
 
 /// How long the pool rests after a failure.
 const RETRY: Duration = Duration::from_secs(1);
@@ -143,7 +143,7 @@ impl Inner {
         let namespaces = Namespaces::open(&options.state_dir)?;
         let leases = Leases::open(&options.state_dir)?;
         let gateways = options.gateways();
-        forwarding::enable(&options.pod_cidrs)?;
+        settings::enable(&options.pod_cidrs)?;
         put_gateways(&gateways, &options)?;
         let state = recover(&options, &namespaces, &leases, &reaper)?;
         firewall::install(&options, &gateways, state.held.values().map(|held| &held.lease))?;

@@ -9,7 +9,7 @@ use nix::net::if_::if_nametoindex;
 
 use crate::namespace::Namespaces;
 use crate::rtnl::{self, Rtnl};
-use crate::{Error, Options, forwarding, names};
+use crate::{Error, Options, names, settings};
 
 /// The hardware address of every host end: pods know it in advance, and the link has no other stations.
 const HOST_MAC: [u8; 6] = [0xee; 6];
@@ -72,7 +72,7 @@ impl Slot {
             inside.apply(requests)?;
             Ok((index, inside))
         })?;
-        forwarding::allow_loopback(&host_end);
+        settings::allow_loopback(&host_end);
         Ok(Self { id: id.to_owned(), host_index: link_index(&host_end)?, pod_index, pod_mac, inside })
     }
 

@@ -159,6 +159,13 @@ fn strangers_do_not_reach_the_gateway_and_pods_leave_masqueraded() {
         let server = std::thread::spawn(move || serve_once(&listener));
         assert_eq!(inside(&pod.netns, move || ask(outside)).unwrap(), "192.0.2.1", "pods leave as the node");
         server.join().unwrap();
+        let _secret = listen("127.0.0.1:9".parse::<SocketAddr>().unwrap());
+        let sneak = inside(&pod.netns, || {
+            run("ip addr del 127.0.0.1/8 dev lo");
+            run("ip route add 127.0.0.1 via 169.254.1.1 dev eth0 onlink");
+            ask_within("127.0.0.1:9".parse().unwrap(), Duration::from_millis(300)).map_err(|error| error.kind())
+        });
+        assert_eq!(sneak, Err(std::io::ErrorKind::TimedOut), "pods do not reach loopback addresses of the node");
         assert!(host.tasks.drain(Duration::from_secs(5)).await);
         run("ip link del uplink");
         run("ip netns del stranger");

@@ -6,7 +6,7 @@ mod namespace;
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,6 +23,10 @@ use serde_json::json;
 use tokio::time::Instant;
 
 const INSTANCE: &str = "proxytest";
+
+fn node_addresses() -> Vec<IpAddr> {
+    vec!["10.42.0.1".parse().unwrap(), "127.0.0.1".parse().unwrap()]
+}
 
 /// A node with pods and Services.
 struct World {
@@ -42,7 +46,7 @@ impl World {
             "metadata": {}, "addressType": family, "ports": [{"port": 8080}], "endpoints": endpoints,
         }))
         .unwrap();
-        let node = Node { name: "here".into(), addresses: vec!["10.42.0.1".parse().unwrap()] };
+        let node = Node { name: "here".into(), addresses: node_addresses() };
         self.state.set(&Key::new(Some("default"), name), 0, fragment(&service, &[Box::new(slice)], &node));
     }
 
@@ -225,6 +229,7 @@ fn node_ports_answer_on_the_node() {
             world.set("web", spec(policy), &[server.addresses[0].to_string()]);
             world.commit();
             assert_eq!(ask("10.42.0.1:30080", 3).len(), 1, "{policy}: from the node");
+            assert_eq!(ask("127.0.0.1:30080", 3).len(), 1, "{policy}: on the loopback address");
             let seen = inside(&client.netns, || ask("10.42.0.1:30080", 3));
             let source = if policy == "Local" { client.addresses[0].to_string() } else { "10.42.0.1".into() };
             assert_eq!(seen, texts(&[&format!("one {source}")]), "{policy}: from a pod");

@@ -1,4 +1,4 @@
-//! Turning on packet forwarding in this network namespace.
+//! Kernel settings: packet forwarding on the host, and those of pods' namespaces and links.
 
 use std::fs;
 
@@ -27,9 +27,14 @@ pub(crate) fn allow_loopback(link: &str) {
     try_set(&format!("/proc/sys/net/ipv4/conf/{link}/route_localnet"), "1");
 }
 
-/// Links that are made later in this namespace have no IPv6; the loopback link keeps it.
-pub(crate) fn forgo_ipv6() {
-    try_set("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+/// Settings of a pod's namespace, made inside it: as in other runtimes, every user may listen on low ports and ping.
+/// Without `ipv6`, links that are made later have none; the loopback link keeps it.
+pub(crate) fn prepare_namespace(ipv6: bool) {
+    try_set("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    try_set("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+    if !ipv6 {
+        try_set("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    }
 }
 
 fn try_set(path: &str, value: &str) {
