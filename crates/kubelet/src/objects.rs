@@ -41,7 +41,13 @@ impl Objects {
     #[must_use]
     pub fn new(informers: Informers, namespace: &str) -> Self {
         let changes = SelectAll::new();
-        Self { informers, namespace: namespace.to_owned(), config_maps: BTreeMap::new(), secrets: BTreeMap::new(), changes }
+        Self {
+            informers,
+            namespace: namespace.to_owned(),
+            config_maps: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            changes,
+        }
     }
 
     /// Starts watching what `names` holds and is not watched yet.
@@ -134,7 +140,7 @@ pub async fn token(context: &Context, desired: &Desired, key: &TokenKey) -> Resu
     let answer = api.create_token_request(account, &PostParams::default(), &request).await?;
     let status = answer.status.unwrap_or_default();
     let expires_at = status.expiration_timestamp.map(|time| time.0);
-    let life = expires_at.map_or(SignedDuration::from_secs(key.seconds), |at| at.duration_since(asked_at));
+    let life = expires_at.map_or_else(|| SignedDuration::from_secs(key.seconds), |at| at.duration_since(asked_at));
     Ok(Token { token: status.token.unwrap_or_default(), rotate_at: rotation(asked_at, life) })
 }
 
@@ -183,7 +189,7 @@ mod tests {
         assert_eq!(rotation(at(0), SignedDuration::from_hours(8760)), at(86400));
         let key = TokenKey { audience: "a".into(), seconds: 600 };
         let mut tokens = Tokens::new();
-        assert_eq!(due(&tokens, [key.clone(), key.clone()].into_iter(), at(0)), [key.clone()]);
+        assert_eq!(due(&tokens, [key.clone(), key.clone()].into_iter(), at(0)), std::slice::from_ref(&key));
         tokens.insert(key.clone(), Token { token: "t".into(), rotate_at: at(480) });
         assert!(due(&tokens, [key.clone()].into_iter(), at(479)).is_empty());
         assert_eq!(due(&tokens, [key.clone()].into_iter(), at(480)), [key]);

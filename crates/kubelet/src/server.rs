@@ -59,7 +59,11 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(|error| fail(&error))?;
         let config = tls(serving).map_err(|error| fail(&error))?;
         let access = Access::new(context.client.clone(), context.options.node_name.clone());
-        Ok(Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), shared: Arc::new(Shared { context, access }) })
+        Ok(Self {
+            listener,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            shared: Arc::new(Shared { context, access }),
+        })
     }
 
     /// Serves until shutdown.

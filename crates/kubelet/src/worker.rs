@@ -59,7 +59,7 @@ enum Done {
     Started { name: String, result: Result<(), Option<containers::Failure>> },
     Stopped { id: String, grace: i64 },
     Removed { id: String },
-    Published(Result<Pod, kube::Error>),
+    Published(Result<Box<Pod>, kube::Error>),
     Finished(Result<(), String>),
 }
 
@@ -192,7 +192,8 @@ impl Worker {
     /// When to look again if nothing happens.
     fn deadline(&self) -> Option<Instant> {
         let rotation = self.tokens.values().map(|token| token.rotate_at).min();
-        let at = [self.again, self.publisher.retry_at, rotation.filter(|_| !self.refreshing)].into_iter().flatten().min()?;
+        let at =
+            [self.again, self.publisher.retry_at, rotation.filter(|_| !self.refreshing)].into_iter().flatten().min()?;
         let wait = Duration::try_from(at.duration_since(self.context.host.now())).unwrap_or_default();
         Some(Instant::now() + wait.max(Duration::from_millis(1)))
     }
@@ -289,10 +290,8 @@ impl Worker {
     /// Takes the end of an operation. The runtime is looked at first: what the operation did must be known before
     /// anything is decided without it.
     async fn finish_operation(&mut self, done: Done) {
-        let touched = matches!(
-            done,
-            Done::Sandbox(_) | Done::Started { .. } | Done::Stopped { .. } | Done::Removed { .. }
-        );
+        let touched =
+            matches!(done, Done::Sandbox(_) | Done::Started { .. } | Done::Stopped { .. } | Done::Removed { .. });
         if touched {
             self.observe().await;
         }

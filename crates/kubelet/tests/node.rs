@@ -1,9 +1,11 @@
 //! A kubelet with a real container runtime and an API in memory.
-#![expect(clippy::disallowed_methods, reason = "real processes live in real time")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests beside real processes, in real time")]
 
 mod support {
     pub(crate) mod api;
+    pub(crate) mod caller;
     pub(crate) mod containerd;
+    pub(crate) mod embedded;
 }
 
 use std::path::Path;
@@ -14,7 +16,9 @@ use informer::Informers;
 use kubelet::{Kubelet, Options};
 use serde_json::{Value, json};
 use support::api::Api;
+use support::caller::{Caller, pair};
 use support::containerd::Containerd;
+use support::embedded::Embedded;
 
 const IMAGE: &str = testing::image::BUSYBOX;
 /// An image of a registry that does not answer.
@@ -23,6 +27,7 @@ const NOWHERE: &str = "127.0.0.1:1/none:1";
 /// A kubelet that can be stopped and started again.
 struct Node {
     host: Host,
+    caller: Caller,
 }
 
 impl Node {
@@ -32,14 +37,16 @@ impl Node {
         let mut options = Options::new("node", dir.join("kubelet"), socket.to_owned(), informers);
         options.node_ips = vec!["127.0.0.1".parse().unwrap()];
         options.log_dir = dir.join("logs");
-        options.cgroup_root = format!("/kubepods-{}", std::process::id());
+        options.cgroup_root = cgroup_root(dir);
+        let (serving, caller) = pair();
+        options.serving = Some(serving);
         let role = Box::new(Kubelet::new(options));
         let (ready, _state) = Ready::new();
         let run = host.clone();
         host.tasks.spawn("kubelet", host::OnEnd::Expected, async move {
             role.run(run, ready).await.unwrap();
         });
-        Self { host }
+        Self { host, caller }
     }
 
     async fn stop(self) {
@@ -87,17 +94,65 @@ fn reasons(api: &Api, pod: &str) -> Vec<String> {
     own.map(|event| event["reason"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
+/// A cgroup of this test's own, named by the directory of its runtime.
+fn cgroup_root(dir: &Path) -> String {
+    let name = dir.parent().and_then(Path::file_name).unwrap().to_str().unwrap();
+    format!("/kubepods-{}", name.to_lowercase())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pods_live_and_die_on_containerd() {
     let Some(containerd) = Containerd::start() else { return };
-    let api = Api::new();
     let dir = containerd.dir().join("node");
-    let node = Node::start(&api, &dir, &containerd.socket());
-    let registered = api.wait("nodes", "/node", |node| node.is_some_and(|node| node["status"]["nodeInfo"].is_object())).await;
-    let version = registered.unwrap()["status"]["nodeInfo"]["containerRuntimeVersion"].clone();
-    assert!(version.as_str().unwrap().starts_with("containerd://1.6"), "{version}");
-    api.wait("leases", "kube-node-lease/node", |lease| lease.is_some()).await;
+    let _clean = CleanCgroup(cgroup_root(&dir));
+    live_and_die(&dir, &containerd.socket(), "containerd://1.6").await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pods_live_and_die_on_the_embedded_runtime() {
+    let Some(embedded) = Embedded::start().await else { return };
+    let dir = embedded.dir().join("node");
+    let _clean = CleanCgroup(cgroup_root(&dir));
+    live_and_die(&dir, &embedded.socket(), "").await;
+    embedded.stop().await;
+}
+
+/// Ends what a failed test left, and removes its cgroups.
+struct CleanCgroup(String);
+
+impl Drop for CleanCgroup {
+    fn drop(&mut self) {
+        let root = Path::new("/sys/fs/cgroup/pids").join(self.0.trim_start_matches('/'));
+        kill_below(&root);
+        for _ in 0..20 {
+            kubelet::cgroup::remove(&self.0);
+            if !root.exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn kill_below(group: &Path) {
+    for entry in std::fs::read_dir(group).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
+        kill_below(&entry.path());
+    }
+    for pid in std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default().lines() {
+        let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    }
+}
+
+/// Everything that a node does with pods, on the runtime at `socket`.
+async fn live_and_die(dir: &Path, socket: &Path, runtime: &str) {
+    let api = Api::new();
+    let node = Node::start(&api, dir, socket);
+    let reported = |node: Option<&Value>| node.is_some_and(|node| node["status"]["nodeInfo"].is_object());
+    let registered = api.wait("nodes", "/node", reported).await;
+    let version = registered.unwrap()["status"]["nodeInfo"]["containerRuntimeVersion"].clone();
+    assert!(version.as_str().unwrap().starts_with(runtime), "{version}");
+    api.wait("leases", "kube-node-lease/node", |lease| lease.is_some()).await;
     tokio::join!(
         runs_with_everything(&api),
         ends_by_itself(&api),
@@ -108,8 +163,48 @@ async fn pods_live_and_die_on_containerd() {
         is_replaced_when_not_alive(&api),
         takes_too_long(&api),
         says_last_words(&api),
+        is_seen_and_entered(&api, &node.caller),
     );
-    survives_the_kubelet(&api, node, &dir, &containerd).await;
+    survives_the_kubelet(&api, node, dir, socket).await;
+}
+
+/// Logs and exec through the kubelet's server, and who may use it.
+async fn is_seen_and_entered(api: &Api, caller: &Caller) {
+    let script = "echo one; echo two; trap 'exit 0' TERM; while true; do sleep 0.1; done";
+    api.put("pods", pod("seen", json!({"containers": [shell("c", script)]})));
+    api.wait("pods", "ns/seen", ready).await;
+    assert_eq!(caller.get("/healthz", "admin").await, (200, "ok".to_owned()));
+    let (status, body) = caller.get("/containerLogs/ns/seen/c", "nobody").await;
+    assert_eq!(
+        (status, body.as_str()),
+        (403, "Forbidden (user=nobody, verb=get, resource=nodes, subresource(s)=[nodes/proxy])\n")
+    );
+    assert_eq!(caller.get("/pods", "").await.0, 401);
+    let line = |text: &str| text.to_owned();
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while caller.get("/containerLogs/ns/seen/c", "admin").await != (200, line("one\ntwo\n")) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(caller.get("/containerLogs/ns/seen/c?tailLines=1", "admin").await, (200, line("two\n")));
+    assert_eq!(caller.get("/containerLogs/ns/seen/none", "admin").await.0, 404);
+    assert_eq!(caller.get("/containerLogs/ns/seen/c?previous=true", "admin").await.0, 400);
+    let (status, pods) = caller.get("/pods", "admin").await;
+    assert!(status == 200 && pods.contains("\"seen\""), "{pods}");
+    let (output, ended) =
+        caller.exec("/exec/ns/seen/c?command=sh&command=-c&command=echo+$((6*7))&output=1", "admin").await;
+    assert_eq!(output, "42\n");
+    assert!(ended.contains("Success"), "{ended}");
+    let follow = caller.get("/containerLogs/ns/seen/c?follow=true", "admin");
+    let end = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        api.delete_pod("ns/seen", 2);
+    };
+    let ((status, log), ()) = tokio::join!(follow, end);
+    assert_eq!((status, log.as_str()), (200, "one\ntwo\n"));
+    api.wait("pods", "ns/seen", |pod| pod.is_none()).await;
 }
 
 /// Volumes, environment, hooks, readiness, live updates, deletion.
@@ -135,14 +230,20 @@ async fn runs_with_everything(api: &Api) {
                  grep -q '^# Kubernetes-managed hosts file' /etc/hosts";
     container["readinessProbe"] = json!({"exec": {"command": ["sh", "-c", check]}, "periodSeconds": 1});
     container["resources"] = json!({"limits": {"cpu": "500m", "memory": "64Mi"}});
-    api.put("pods", pod("everything", json!({
-        "containers": [container],
-        "volumes": [
-            {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
-            {"name": "conf", "configMap": {"name": "conf"}},
-            {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
-        ]
-    })));
+    api.put(
+        "pods",
+        pod(
+            "everything",
+            json!({
+                "containers": [container],
+                "volumes": [
+                    {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+                    {"name": "conf", "configMap": {"name": "conf"}},
+                    {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+                ]
+            }),
+        ),
+    );
     let running = api.wait("pods", "ns/everything", ready).await.unwrap();
     assert_eq!(running["status"]["qosClass"], "Guaranteed");
     assert_eq!(running["status"]["podIP"], "127.0.0.1");
@@ -184,15 +285,22 @@ async fn goes_through_init_containers(api: &Api) {
     let mut sidecar = shell("side", "echo up > /scratch/side; trap 'exit 0' TERM; while true; do sleep 0.1; done");
     sidecar["restartPolicy"] = json!("Always");
     sidecar["startupProbe"] = json!({"exec": {"command": ["test", "-f", "/scratch/side"]}, "periodSeconds": 1});
-    let mut containers = [shell("first", "echo 1 > /scratch/first"), sidecar, shell("app", "cat /scratch/first /scratch/side")];
+    let mut containers =
+        [shell("first", "echo 1 > /scratch/first"), sidecar, shell("app", "cat /scratch/first /scratch/side")];
     for container in &mut containers {
         container["volumeMounts"] = json!([{"name": "scratch", "mountPath": "/scratch"}]);
     }
     let [first, sidecar, app] = containers;
-    api.put("pods", pod("init", json!({
-        "restartPolicy": "Never", "initContainers": [first, sidecar], "containers": [app],
-        "volumes": [{"name": "scratch", "emptyDir": {}}]
-    })));
+    api.put(
+        "pods",
+        pod(
+            "init",
+            json!({
+                "restartPolicy": "Never", "initContainers": [first, sidecar], "containers": [app],
+                "volumes": [{"name": "scratch", "emptyDir": {}}]
+            }),
+        ),
+    );
     let ended = api.wait("pods", "ns/init", phase("Succeeded")).await.unwrap();
     assert_eq!(ended["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"], 0);
     assert_eq!(condition(&ended, "Initialized"), "True");
@@ -218,9 +326,15 @@ async fn waits_for_its_config(api: &Api) {
     let mut container = shell("c", "sleep 1000");
     container["volumeMounts"] = json!([{"name": "late", "mountPath": "/late"}]);
     container["env"] = json!([{"name": "X", "valueFrom": {"secretKeyRef": {"name": "late", "key": "k"}}}]);
-    api.put("pods", pod("waits", json!({
-        "containers": [container], "volumes": [{"name": "late", "configMap": {"name": "late"}}]
-    })));
+    api.put(
+        "pods",
+        pod(
+            "waits",
+            json!({
+                "containers": [container], "volumes": [{"name": "late", "configMap": {"name": "late"}}]
+            }),
+        ),
+    );
     let told = |words: &'static str| move |event: Option<&Value>| event.is_some_and(|e| e["message"] == words);
     let words = "MountVolume.SetUp failed for volume \"late\" : configmap \"late\" not found";
     tokio::time::timeout(Duration::from_secs(30), async {
@@ -244,18 +358,26 @@ async fn is_replaced_when_not_alive(api: &Api) {
     let mut container = shell("c", "trap 'exit 0' TERM; while true; do sleep 0.1; done");
     container["livenessProbe"] = json!({"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1});
     api.put("pods", pod("alive", json!({"containers": [container], "terminationGracePeriodSeconds": 3})));
-    let restarted = |pod: Option<&Value>| pod.unwrap()["status"]["containerStatuses"][0]["restartCount"].as_i64() >= Some(1);
+    let restarted =
+        |pod: Option<&Value>| pod.unwrap()["status"]["containerStatuses"][0]["restartCount"].as_i64() >= Some(1);
     api.wait("pods", "ns/alive", restarted).await;
-    let killing = api.list("events").into_iter().find(|e| e["involvedObject"]["name"] == "alive" && e["reason"] == "Killing");
+    let killing =
+        api.list("events").into_iter().find(|e| e["involvedObject"]["name"] == "alive" && e["reason"] == "Killing");
     assert_eq!(killing.unwrap()["message"], "Container c failed liveness probe, will be restarted");
     api.delete_pod("ns/alive", 1);
     api.wait("pods", "ns/alive", |pod| pod.is_none()).await;
 }
 
 async fn takes_too_long(api: &Api) {
-    api.put("pods", pod("long", json!({
-        "activeDeadlineSeconds": 2, "terminationGracePeriodSeconds": 1, "containers": [shell("c", "sleep 1000")]
-    })));
+    api.put(
+        "pods",
+        pod(
+            "long",
+            json!({
+                "activeDeadlineSeconds": 2, "terminationGracePeriodSeconds": 1, "containers": [shell("c", "sleep 1000")]
+            }),
+        ),
+    );
     let failed = api.wait("pods", "ns/long", phase("Failed")).await.unwrap();
     assert_eq!(failed["status"]["reason"], "DeadlineExceeded");
     api.delete_pod("ns/long", 0);
@@ -275,7 +397,7 @@ async fn says_last_words(api: &Api) {
 }
 
 /// A restarted kubelet finds containers running, leaves them alone, and clears away what went meanwhile.
-async fn survives_the_kubelet(api: &Api, node: Node, dir: &Path, containerd: &Containerd) {
+async fn survives_the_kubelet(api: &Api, node: Node, dir: &Path, socket: &Path) {
     let keeps = json!({"containers": [shell("c", "sleep 1000")], "terminationGracePeriodSeconds": 1});
     api.put("pods", pod("stays", keeps.clone()));
     api.put("pods", pod("goes", keeps));
@@ -286,7 +408,7 @@ async fn survives_the_kubelet(api: &Api, node: Node, dir: &Path, containerd: &Co
     let client = api.client();
     let pods: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::namespaced(client, "ns");
     pods.delete("goes", &kube::api::DeleteParams::default()).await.unwrap();
-    let node = Node::start(api, dir, &containerd.socket());
+    let node = Node::start(api, dir, socket);
     tokio::time::timeout(Duration::from_secs(30), async {
         while dir.join("kubelet/pods/uid-ns-goes").exists() {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -38,13 +38,7 @@ pub fn config(recipe: Recipe<'_>) -> cri::ContainerConfig {
         let lookup = |name: &str| known.get(name).map(|value| (*value).to_owned());
         list.iter().flatten().map(|text| expand::expand(text, lookup)).collect()
     };
-    let mut context = security::container_context(
-        desired.spec(),
-        container,
-        &recipe.image_user,
-        &[],
-        recipe.profiles,
-    );
+    let mut context = security::container_context(desired.spec(), container, &recipe.image_user, &[], recipe.profiles);
     if let (Some(target), Some(namespaces)) = (recipe.target_id, context.namespace_options.as_mut()) {
         namespaces.pid = cri::NamespaceMode::Target as i32;
         namespaces.target_id = target;

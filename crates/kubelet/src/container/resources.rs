@@ -79,7 +79,11 @@ impl Amounts {
         let cpu_limit = amount(&limits, "cpu", quantity::milli);
         let memory_limit = amount(&limits, "memory", quantity::units);
         Self {
-            cpu_request: if requests.contains_key("cpu") { amount(&requests, "cpu", quantity::milli) } else { cpu_limit },
+            cpu_request: if requests.contains_key("cpu") {
+                amount(&requests, "cpu", quantity::milli)
+            } else {
+                cpu_limit
+            },
             cpu_limit,
             memory_request: match requests.contains_key("memory") {
                 true => amount(&requests, "memory", quantity::units),

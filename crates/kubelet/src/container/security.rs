@@ -161,7 +161,11 @@ pub fn sandbox_context(spec: &PodSpec, groups: &[i64], root: &ProfileRoot) -> cr
         supplemental_groups_policy: groups_policy(pod),
         privileged,
         // the sandbox itself runs nothing of the user's
-        seccomp: Some(seccomp(Some(&SeccompProfile { type_: "RuntimeDefault".into(), ..Default::default() }), false, root)),
+        seccomp: Some(seccomp(
+            Some(&SeccompProfile { type_: "RuntimeDefault".into(), ..Default::default() }),
+            false,
+            root,
+        )),
         apparmor: None,
     }
 }
@@ -264,7 +268,8 @@ mod tests {
 
     #[test]
     fn root_is_refused_where_it_must_not_be() {
-        let (root, other) = (ImageUser { uid: Some(0), ..Default::default() }, ImageUser { uid: Some(7), ..Default::default() });
+        let (root, other) =
+            (ImageUser { uid: Some(0), ..Default::default() }, ImageUser { uid: Some(7), ..Default::default() });
         let named = ImageUser { uid: None, name: "www".into() };
         check_root(json!({}), json!({}), root.clone(), None);
         check_root(json!({"runAsNonRoot": true}), json!({}), other, None);
@@ -286,7 +291,10 @@ mod tests {
 
     #[test]
     fn the_container_overrides_the_pod() {
-        let got = context(json!({"runAsUser": 1, "runAsGroup": 2, "fsGroup": 9, "supplementalGroups": [9, 4]}), json!({"runAsUser": 3}));
+        let got = context(
+            json!({"runAsUser": 1, "runAsGroup": 2, "fsGroup": 9, "supplementalGroups": [9, 4]}),
+            json!({"runAsUser": 3}),
+        );
         assert_eq!(got.run_as_user.unwrap().value, 3);
         assert_eq!(got.run_as_group.unwrap().value, 2);
         assert_eq!(got.supplemental_groups, [4, 9]);
@@ -300,8 +308,11 @@ mod tests {
         let got = context(json!({"seccompProfile": {"type": "RuntimeDefault"}}), json!({"privileged": true}));
         assert!(got.privileged && got.masked_paths.is_empty() && got.readonly_paths.is_empty());
         assert_eq!(got.seccomp.unwrap().profile_type, cri::ProfileType::Unconfined as i32);
-        let got = context(json!({}), json!({"allowPrivilegeEscalation": false,
-            "seccompProfile": {"type": "Localhost", "localhostProfile": "a.json"}}));
+        let got = context(
+            json!({}),
+            json!({"allowPrivilegeEscalation": false,
+            "seccompProfile": {"type": "Localhost", "localhostProfile": "a.json"}}),
+        );
         assert!(got.no_new_privs);
         assert_eq!(got.seccomp.unwrap().localhost_ref, "/profiles/a.json");
     }

@@ -96,9 +96,9 @@ fn fits(scope: &str, host: &str, path: &str) -> bool {
         pattern.clone().count() == names.clone().count()
             && pattern.zip(names).all(|(pattern, name)| pattern == "*" || pattern == name)
     };
-    let path_fits = path.strip_prefix(scope_path).is_some_and(|rest| {
-        scope_path.is_empty() || rest.is_empty() || rest.starts_with(['/', ':', '@'])
-    });
+    let path_fits = path
+        .strip_prefix(scope_path)
+        .is_some_and(|rest| scope_path.is_empty() || rest.is_empty() || rest.starts_with(['/', ':', '@']));
     host_fits && path_fits
 }
 

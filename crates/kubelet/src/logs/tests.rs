@@ -79,8 +79,13 @@ async fn following_survives_rotation_and_ends_with_the_container() {
         std::fs::write(&path, "2026-01-01T00:00:02Z stdout F two\n").unwrap();
         assert_eq!(pieces.recv().await.unwrap(), "two\n");
         std::fs::write(&path, "2026-01-01T00:00:02Z stdout F two\n2026-01-01T00:00:03Z stdout F three\n").unwrap();
-        let exit =
-            Exit { code: 0, reason: String::new(), message: String::new(), started_at: None, finished_at: Timestamp::UNIX_EPOCH };
+        let exit = Exit {
+            code: 0,
+            reason: String::new(),
+            message: String::new(),
+            started_at: None,
+            finished_at: Timestamp::UNIX_EPOCH,
+        };
         sender.send_replace(view(State::Exited(exit)));
         assert_eq!(pieces.recv().await.unwrap(), "three\n");
         assert!(pieces.recv().await.is_none());

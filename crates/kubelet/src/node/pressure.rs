@@ -37,7 +37,8 @@ impl Left {
         let (disk_size, disk) = disk(data).unwrap_or((0, 0));
         let limit: u64 = line("/proc/sys/kernel/pid_max").parse().unwrap_or(u64::MAX);
         // the fourth field of loadavg is running/all tasks
-        let tasks = text("/proc/loadavg").split_whitespace().nth(3).and_then(|field| field.split('/').nth(1)?.parse().ok());
+        let tasks =
+            text("/proc/loadavg").split_whitespace().nth(3).and_then(|field| field.split('/').nth(1)?.parse().ok());
         Self {
             memory: meminfo_bytes(&text("/proc/meminfo"), "MemAvailable").unwrap_or(u64::MAX),
             disk,

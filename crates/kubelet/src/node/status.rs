@@ -62,10 +62,7 @@ pub fn node(fixed: &Fixed) -> Node {
             annotations: Some(BTreeMap::from([attach])),
             ..Default::default()
         },
-        spec: Some(NodeSpec {
-            taints: (!fixed.taints.is_empty()).then(|| fixed.taints.clone()),
-            ..Default::default()
-        }),
+        spec: Some(NodeSpec { taints: (!fixed.taints.is_empty()).then(|| fixed.taints.clone()), ..Default::default() }),
         status: None,
     }
 }
@@ -114,10 +111,8 @@ pub fn status(fixed: &Fixed, observed: &Observed, old: &NodeStatus, now: Timesta
             system_uuid: machine.system_uuid.clone(),
         }),
         runtime_handlers: observed.runtime.as_ref().map(handlers).filter(|handlers| !handlers.is_empty()),
-        features: features.map(|features| NodeFeatures {
-            supplemental_groups_policy: Some(features.supplemental_groups_policy),
-            ..Default::default()
-        }),
+        features: features
+            .map(|features| NodeFeatures { supplemental_groups_policy: Some(features.supplemental_groups_policy) }),
         ..old.clone()
     }
 }
@@ -209,10 +204,9 @@ fn trouble(runtime: Option<&cri::StatusResponse>) -> Option<String> {
         let found = status.conditions.iter().find(|condition| condition.r#type == kind);
         match found {
             Some(condition) if condition.status => None,
-            Some(condition) => Some(format!(
-                "{words}: {kind}=false reason:{} message:{}",
-                condition.reason, condition.message
-            )),
+            Some(condition) => {
+                Some(format!("{words}: {kind}=false reason:{} message:{}", condition.reason, condition.message))
+            }
             None => Some(format!("{words}: the runtime does not report {kind}")),
         }
     };
@@ -280,7 +274,10 @@ mod tests {
     #[test]
     fn readiness_follows_the_runtime() {
         let (old, condition) = ready(&Observed::default(), &NodeStatus::default(), 1);
-        assert_eq!((condition.status.as_str(), condition.message.as_deref()), ("False", Some("container runtime is down")));
+        assert_eq!(
+            (condition.status.as_str(), condition.message.as_deref()),
+            ("False", Some("container runtime is down"))
+        );
         let no_network = Observed { runtime: Some(runtime(false)), ..Default::default() };
         let (old, condition) = ready(&no_network, &old, 2);
         let words = "container runtime network not ready: NetworkReady=false reason:NoNet message:no network";

@@ -87,8 +87,13 @@ pub struct StartError {
 impl Memory {
     #[must_use]
     pub fn of(&self, name: &str) -> &ContainerMemory {
-        static EMPTY: ContainerMemory =
-            ContainerMemory { error: None, restarts: Backoff::NONE, pulls: Backoff::NONE, announced: None, probes: None };
+        static EMPTY: ContainerMemory = ContainerMemory {
+            error: None,
+            restarts: Backoff::NONE,
+            pulls: Backoff::NONE,
+            announced: None,
+            probes: None,
+        };
         self.containers.get(name).unwrap_or(&EMPTY)
     }
 

@@ -64,9 +64,7 @@ fn amount(resources: &Resources, name: &str) -> i64 {
 }
 
 fn asks(resources: &ResourceRequirements) -> bool {
-    ["cpu", "memory"]
-        .iter()
-        .any(|name| amount(&resources.requests, name) > 0 || amount(&resources.limits, name) > 0)
+    ["cpu", "memory"].iter().any(|name| amount(&resources.requests, name) > 0 || amount(&resources.limits, name) > 0)
 }
 
 fn guaranteed(resources: &ResourceRequirements) -> bool {

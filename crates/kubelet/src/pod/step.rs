@@ -19,18 +19,40 @@ const KEPT: usize = 2;
 pub enum Action {
     MountVolumes,
     UnmountVolumes,
-    CreateSandbox { attempt: u32 },
-    StopSandbox { id: String },
-    RemoveSandbox { id: String },
+    CreateSandbox {
+        attempt: u32,
+    },
+    StopSandbox {
+        id: String,
+    },
+    RemoveSandbox {
+        id: String,
+    },
     /// Pull the image, create the container, start it, run its postStart hook.
-    StartContainer { name: String, attempt: u32 },
+    StartContainer {
+        name: String,
+        attempt: u32,
+    },
     /// Run the preStop hook and stop the container, all within `grace` seconds.
-    StopContainer { id: String, name: String, grace: i64, why: String },
-    RemoveContainer { id: String, name: String },
+    StopContainer {
+        id: String,
+        name: String,
+        grace: i64,
+        why: String,
+    },
+    RemoveContainer {
+        id: String,
+        name: String,
+    },
     /// Tell users that `name` waits before it is restarted.
-    AnnounceRestart { name: String, container: String },
+    AnnounceRestart {
+        name: String,
+        container: String,
+    },
     /// Tell users that `name`'s image is not pulled again for a while.
-    AnnouncePull { name: String },
+    AnnouncePull {
+        name: String,
+    },
     /// Give up the pod for a reason of the node's own.
     Fail(Doom),
     /// Nothing of the pod runs any more: report it, release it in the API, remove what it left.
@@ -63,9 +85,10 @@ pub fn step(desired: &Desired, observed: &Observed, memory: &Memory, now: Timest
 #[must_use]
 pub fn ended(desired: &Desired, observed: &Observed) -> bool {
     let init_failed = desired.of_kind(Kind::Init).any(|slot| {
-        observed.newest(slot.name()).and_then(Container::exit).is_some_and(|exit| {
-            exit.code != 0 && !restarts(desired, slot, exit.code)
-        })
+        observed
+            .newest(slot.name())
+            .and_then(Container::exit)
+            .is_some_and(|exit| exit.code != 0 && !restarts(desired, slot, exit.code))
     });
     let mut app = desired.of_kind(Kind::App).peekable();
     let all_ended = app.peek().is_some()

@@ -17,7 +17,8 @@ pub struct Counter {
 impl Counter {
     #[must_use]
     pub fn new(kind: Kind, probe: &Probe) -> Self {
-        let threshold = |given: Option<i32>, default| given.and_then(|n| u32::try_from(n).ok()).unwrap_or(default).max(1);
+        let threshold =
+            |given: Option<i32>, default| given.and_then(|n| u32::try_from(n).ok()).unwrap_or(default).max(1);
         // a container is taken for alive and not for ready until its probes say otherwise
         let verdict = match kind {
             Kind::Liveness => Some(true),
@@ -57,8 +58,7 @@ mod tests {
 
     /// `outcomes`: `+` success, `-` failure, `e` error; `expected`: the verdict after each, `.` for no change.
     fn check(kind: Kind, success: i32, failure: i32, outcomes: &str, expected: &str) {
-        let probe =
-            Probe { success_threshold: Some(success), failure_threshold: Some(failure), ..Default::default() };
+        let probe = Probe { success_threshold: Some(success), failure_threshold: Some(failure), ..Default::default() };
         let mut counter = Counter::new(kind, &probe);
         let got: String = outcomes
             .chars()

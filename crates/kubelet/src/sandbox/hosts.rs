@@ -63,6 +63,9 @@ mod tests {
 
     #[test]
     fn of_the_node() {
-        assert_eq!(of_node("127.0.0.1 localhost\n", &[]), "# Kubernetes-managed hosts file (host network).\n127.0.0.1 localhost\n");
+        assert_eq!(
+            of_node("127.0.0.1 localhost\n", &[]),
+            "# Kubernetes-managed hosts file (host network).\n127.0.0.1 localhost\n"
+        );
     }
 }

@@ -62,11 +62,8 @@ pub(super) async fn answer(context: &Context, target: &Target, query: Option<&st
 }
 
 fn parse(query: Option<&str>, now: Timestamp) -> Result<Query, String> {
-    let mut log = Query {
-        follow: flag(query, &["follow"]),
-        timestamps: flag(query, &["timestamps"]),
-        ..Default::default()
-    };
+    let mut log =
+        Query { follow: flag(query, &["follow"]), timestamps: flag(query, &["timestamps"]), ..Default::default() };
     for (key, value) in values(query).filter(|(_, value)| !value.is_empty()) {
         let bad = |_| format!("invalid {key}: {value:?}\n");
         match key.as_str() {
@@ -105,7 +102,7 @@ fn choose(observed: &Observed, target: &Target, previous: bool) -> Result<Contai
     let newest = observed.newest(name);
     if previous {
         let ended = newest.filter(|container| container.exit().is_some() && observed.previous(name).is_none());
-        let before = observed.previous(name).or(ended.filter(|container| container.attempt > 0));
+        let before = observed.previous(name).or_else(|| ended.filter(|container| container.attempt > 0));
         return before
             .cloned()
             .ok_or_else(|| format!("previous terminated container {name:?} in pod {pod:?} not found\n"));

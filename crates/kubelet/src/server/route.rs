@@ -35,11 +35,9 @@ pub fn parse(path: &str) -> Option<Route> {
         ["portForward", namespace, pod] => {
             Some(Route::PortForward { namespace: (*namespace).into(), pod: (*pod).into(), uid: None })
         }
-        ["portForward", namespace, pod, uid] => Some(Route::PortForward {
-            namespace: (*namespace).into(),
-            pod: (*pod).into(),
-            uid: Some((*uid).into()),
-        }),
+        ["portForward", namespace, pod, uid] => {
+            Some(Route::PortForward { namespace: (*namespace).into(), pod: (*pod).into(), uid: Some((*uid).into()) })
+        }
         _ => None,
     }
 }
@@ -50,8 +48,7 @@ fn target(parts: &[&str]) -> Option<Target> {
         [namespace, pod, uid, container] => (namespace, pod, Some((*uid).to_owned()), container),
         _ => return None,
     };
-    let target =
-        Target { namespace: (*namespace).into(), pod: (*pod).into(), uid, container: (*container).into() };
+    let target = Target { namespace: (*namespace).into(), pod: (*pod).into(), uid, container: (*container).into() };
     (!target.namespace.is_empty() && !target.pod.is_empty() && !target.container.is_empty()).then_some(target)
 }
 

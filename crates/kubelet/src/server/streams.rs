@@ -1,11 +1,11 @@
 //! Streams into containers: the runtime says where, the bytes of the upgraded connection pass through unread.
 
-use http::{Request, Response, StatusCode, Uri, header};
+use bytes::Bytes;
 use host::OnEnd;
+use http::{Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use http_body_util::{BodyExt, Empty, Limited};
-use bytes::Bytes;
 use streaming::Upgrade;
 use tokio::net::TcpStream;
 use tonic::Status;
@@ -21,7 +21,7 @@ const MAX_REFUSAL: usize = 64 << 10;
 pub(super) async fn exec(context: &Context, target: &Target, request: Request<Incoming>) -> Response<Body> {
     let id = match running(context, target) {
         Ok(id) => id,
-        Err(response) => return response,
+        Err(why) => return text(StatusCode::NOT_FOUND, why),
     };
     let query = request.uri().query();
     let command: Vec<String> = values(query).filter(|(key, _)| key == "command").map(|(_, value)| value).collect();
@@ -43,7 +43,7 @@ pub(super) async fn exec(context: &Context, target: &Target, request: Request<In
 pub(super) async fn attach(context: &Context, target: &Target, request: Request<Incoming>) -> Response<Body> {
     let id = match running(context, target) {
         Ok(id) => id,
-        Err(response) => return response,
+        Err(why) => return text(StatusCode::NOT_FOUND, why),
     };
     let query = request.uri().query();
     let tty = flag(query, &["tty"]);
@@ -78,16 +78,15 @@ pub(super) async fn port_forward(
 }
 
 /// The id of the target's running container.
-fn running(context: &Context, target: &Target) -> Result<String, Response<Body>> {
+fn running(context: &Context, target: &Target) -> Result<String, String> {
     let view = context.registry.find(&target.namespace, &target.pod, target.uid.as_deref());
     let Some(view) = view.map(|view| view.borrow().clone()) else {
-        return Err(text(StatusCode::NOT_FOUND, format!("pod {:?} not found\n", target.pod)));
+        return Err(format!("pod {:?} not found\n", target.pod));
     };
     let newest = view.observed.newest(&target.container).filter(|container| container.running());
-    newest.map(|container| container.id.clone()).ok_or_else(|| {
-        let words = format!("container not found ({:?})\n", target.container);
-        text(StatusCode::NOT_FOUND, words)
-    })
+    newest
+        .map(|container| container.id.clone())
+        .ok_or_else(|| format!("container not found ({:?})\n", target.container))
 }
 
 /// Passes the request on to `url` and splices the two connections once both have switched.
@@ -103,7 +102,9 @@ async fn forward(context: &Context, url: Result<String, Status>, mut request: Re
     let client = hyper::upgrade::on(&mut request);
     let upstream = match TcpStream::connect((authority.host(), authority.port_u16().unwrap_or(80))).await {
         Ok(upstream) => upstream,
-        Err(error) => return text(StatusCode::BAD_GATEWAY, format!("connecting to the runtime at {authority}: {error}\n")),
+        Err(error) => {
+            return text(StatusCode::BAD_GATEWAY, format!("connecting to the runtime at {authority}: {error}\n"));
+        }
     };
     let outgoing = match outgoing(&request, &url, authority.as_str()) {
         Ok(outgoing) => outgoing,

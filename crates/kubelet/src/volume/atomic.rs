@@ -90,12 +90,17 @@ fn prune(target: &Path, payload: &Payload) -> io::Result<()> {
 }
 
 fn heads(payload: &Payload) -> BTreeSet<PathBuf> {
-    payload.keys().filter_map(|path| Path::new(path).components().next()).map(|head| PathBuf::from(head.as_os_str())).collect()
+    payload
+        .keys()
+        .filter_map(|path| Path::new(path).components().next())
+        .map(|head| PathBuf::from(head.as_os_str()))
+        .collect()
 }
 
 /// Whether `dir` already holds exactly `payload`. Modes are not compared: group ownership adds bits to them.
 fn same(dir: &Path, payload: &Payload) -> bool {
-    let all_there = payload.iter().all(|(path, file)| std::fs::read(dir.join(path)).is_ok_and(|data| data == file.data));
+    let all_there =
+        payload.iter().all(|(path, file)| std::fs::read(dir.join(path)).is_ok_and(|data| data == file.data));
     all_there && count(dir).is_ok_and(|count| count == payload.len())
 }
 

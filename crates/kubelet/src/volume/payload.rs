@@ -206,9 +206,11 @@ impl Files<'_> {
 fn sole_user(pod: &k8s_openapi::api::core::v1::Pod) -> Option<u32> {
     let spec = pod.spec.as_ref()?;
     let default = spec.security_context.as_ref().and_then(|context| context.run_as_user);
-    let mut users = spec.containers.iter().chain(spec.init_containers.iter().flatten()).map(|container| {
-        container.security_context.as_ref().and_then(|context| context.run_as_user).or(default)
-    });
+    let mut users = spec
+        .containers
+        .iter()
+        .chain(spec.init_containers.iter().flatten())
+        .map(|container| container.security_context.as_ref().and_then(|context| context.run_as_user).or(default));
     let first = users.next()??;
     users.all(|user| user == Some(first)).then(|| u32::try_from(first).ok()).flatten()
 }

@@ -174,7 +174,7 @@ struct Start {
 
 impl Start {
     async fn run(self) -> Result<(), Failure> {
-        let result = self.try_run().await;
+        let result = Box::pin(self.try_run()).await;
         if let Err(failure) = &result {
             let words = match failure.reason {
                 "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => failure.reason,
@@ -189,11 +189,9 @@ impl Start {
         let image = image::ensure(&self.context, &self.desired, &self.slot)
             .await
             .map_err(|failure| Failure { reason: failure.reason, message: failure.message })?;
-        let config = self.config(image).await.map_err(|message| Failure {
-            reason: "CreateContainerConfigError",
-            message,
-        })?;
-        let created = self.create(config).await;
+        let config =
+            self.config(image).await.map_err(|message| Failure { reason: "CreateContainerConfigError", message })?;
+        let created = Box::pin(self.create(config)).await;
         let id = created.map_err(|message| Failure { reason: "CreateContainerError", message })?;
         self.event(Level::Normal, "Created", "Container created");
         if let Err(status) = self.context.runtime.start_container(&id).await {

@@ -39,8 +39,9 @@ impl Mounts<'_> {
     }
 
     fn volume(&self, mount: &VolumeMount) -> Result<cri::Mount, String> {
-        let volume = volume::find(&self.desired.pod, &mount.name)
-            .ok_or_else(|| format!("cannot find volume \"{}\" to mount into container \"{}\"", mount.name, self.slot.name()))?;
+        let volume = volume::find(&self.desired.pod, &mount.name).ok_or_else(|| {
+            format!("cannot find volume \"{}\" to mount into container \"{}\"", mount.name, self.slot.name())
+        })?;
         let mut path = self.context.pod_dir(self.desired.uid()).volume(volume);
         if let Some(sub) = self.sub_path(mount)? {
             path = subpath::resolve(&path, &sub)
@@ -85,7 +86,9 @@ impl Mounts<'_> {
         let path = self.context.pod_dir(self.desired.uid()).hosts();
         let aliases = self.desired.spec().host_aliases.as_deref().unwrap_or_default();
         let text = match self.desired.host_network() {
-            true => hosts::of_node(&std::fs::read_to_string(&self.context.options.hosts_file).unwrap_or_default(), aliases),
+            true => {
+                hosts::of_node(&std::fs::read_to_string(&self.context.options.hosts_file).unwrap_or_default(), aliases)
+            }
             false => {
                 let name = Hostname::of(self.desired, &self.context.options.dns.domain);
                 hosts::own(&self.sandbox.ips, &name, aliases)

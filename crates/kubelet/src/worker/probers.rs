@@ -38,14 +38,17 @@ impl Probers {
         let mut wanted = Vec::new();
         let ending = desired.deleted() || memory.forgotten || memory.doom.is_some();
         for slot in desired.slots.iter().filter(|slot| matches!(slot.kind, SlotKind::App | SlotKind::Sidecar)) {
-            let Some(container) = observed.newest(slot.name()).filter(|container| container.running()) else { continue };
+            let Some(container) = observed.newest(slot.name()).filter(|container| container.running()) else {
+                continue;
+            };
             if !has_probes(slot) {
                 continue;
             }
             let probed = remember(&self.context, desired, slot, container, memory);
             wanted.extend(due(slot, probed, ending).map(|kind| (container, slot, kind)));
         }
-        let gone = |id: &str, kind: Kind| !wanted.iter().any(|(container, _, wanted)| container.id == id && *wanted == kind);
+        let gone =
+            |id: &str, kind: Kind| !wanted.iter().any(|(container, _, wanted)| container.id == id && *wanted == kind);
         self.running.retain(|(id, kind), task| {
             let gone = gone(id, *kind);
             if gone {
@@ -59,7 +62,14 @@ impl Probers {
         }
     }
 
-    fn start(&mut self, desired: &Arc<Desired>, slot: &Slot, container: &Container, kind: Kind, address: Option<IpAddr>) {
+    fn start(
+        &mut self,
+        desired: &Arc<Desired>,
+        slot: &Slot,
+        container: &Container,
+        kind: Kind,
+        address: Option<IpAddr>,
+    ) {
         let key = (container.id.clone(), kind);
         let State::Running { started_at } = container.state else { return };
         if self.running.contains_key(&key) {
@@ -137,14 +147,17 @@ fn remember<'m>(
 fn due(slot: &Slot, probed: &Probed, ending: bool) -> impl Iterator<Item = Kind> {
     let started = probed.started;
     let given_up = probed.failed.is_some();
-    let present = [Kind::Startup, Kind::Readiness, Kind::Liveness].map(|kind| (kind, kind.of(&slot.container).is_some()));
-    present.into_iter().filter(move |(kind, present)| {
-        *present
-            && match kind {
-                Kind::Startup => !started && !given_up && !ending,
-                Kind::Liveness => started && !given_up && !ending,
-                Kind::Readiness => started,
-            }
-    })
-    .map(|(kind, _)| kind)
+    let present =
+        [Kind::Startup, Kind::Readiness, Kind::Liveness].map(|kind| (kind, kind.of(&slot.container).is_some()));
+    present
+        .into_iter()
+        .filter(move |(kind, present)| {
+            *present
+                && match kind {
+                    Kind::Startup => !started && !given_up && !ending,
+                    Kind::Liveness => started && !given_up && !ending,
+                    Kind::Readiness => started,
+                }
+        })
+        .map(|(kind, _)| kind)
 }

@@ -36,7 +36,7 @@ impl Worker {
         let api: Api<Pod> = Api::namespaced(self.context.client.clone(), self.desired.namespace());
         let name = self.desired.name().to_owned();
         self.run_operation(async move {
-            Done::Published(api.patch_status(&name, &PatchParams::default(), &patch).await)
+            Done::Published(api.patch_status(&name, &PatchParams::default(), &patch).await.map(Box::new))
         });
     }
 
@@ -55,14 +55,14 @@ impl Worker {
         self.memory.forgotten || (!self.publisher.busy && self.unpublished().is_none())
     }
 
-    pub(super) fn published(&mut self, result: Result<Pod, kube::Error>, now: Timestamp) {
+    pub(super) fn published(&mut self, result: Result<Box<Pod>, kube::Error>, now: Timestamp) {
         self.publisher.busy = false;
         match result {
             Ok(pod) => {
                 if let Some((_, at)) = &mut self.publisher.sent {
                     *at = revision(&pod);
                 }
-                self.adopt(Arc::new(Desired::new(Arc::new(pod))));
+                self.adopt(Arc::new(Desired::new(Arc::from(pod))));
             }
             Err(kube::Error::Api(status)) if status.code == 404 || (status.code == 409 && uid_changed(&status)) => {
                 self.memory.forgotten = true;

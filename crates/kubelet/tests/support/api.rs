@@ -82,7 +82,12 @@ impl Api {
     }
 
     /// Waits until `done` accepts the object (or its absence).
-    pub(crate) async fn wait(&self, collection: &str, key: &str, done: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
+    pub(crate) async fn wait(
+        &self,
+        collection: &str,
+        key: &str,
+        done: impl Fn(Option<&Value>) -> bool,
+    ) -> Option<Value> {
         let mut changes = self.changed.subscribe();
         let look = async {
             loop {
@@ -96,7 +101,11 @@ impl Api {
         match tokio::time::timeout(Duration::from_secs(60), look).await {
             Ok(object) => object,
             Err(_) => {
-                let events: Vec<_> = self.list("events").iter().map(|e| format!("{} {}: {}", e["involvedObject"]["name"], e["reason"], e["message"])).collect();
+                let events: Vec<_> = self
+                    .list("events")
+                    .iter()
+                    .map(|e| format!("{} {}: {}", e["involvedObject"]["name"], e["reason"], e["message"]))
+                    .collect();
                 panic!("{key} is {:#}\n{events:#?}", self.get(collection, key).unwrap_or_default()["status"])
             }
         }
@@ -154,6 +163,19 @@ impl Api {
             object["status"] = json!({"token": "a-token", "expirationTimestamp": "2099-01-01T00:00:00Z"});
             return reply(StatusCode::CREATED, &object);
         }
+        match place.collection.as_str() {
+            // the token is the name
+            "tokenreviews" => {
+                let user = json!({"username": object["spec"]["token"], "groups": []});
+                object["status"] = json!({"authenticated": true, "user": user});
+                return reply(StatusCode::CREATED, &object);
+            }
+            "subjectaccessreviews" => {
+                object["status"] = json!({"allowed": object["spec"]["user"] == "admin"});
+                return reply(StatusCode::CREATED, &object);
+            }
+            _ => {}
+        }
         if !place.namespace.is_empty() {
             object["metadata"]["namespace"] = json!(place.namespace);
         }
@@ -165,7 +187,8 @@ impl Api {
     }
 
     fn listing(&self, place: &Place) -> Reply {
-        let items: Vec<Value> = self.list(&place.collection).into_iter().filter(|object| place.selects(object)).collect();
+        let items: Vec<Value> =
+            self.list(&place.collection).into_iter().filter(|object| place.selects(object)).collect();
         let revision = self.state.lock().unwrap().revision;
         reply(StatusCode::OK, &json!({"metadata": {"resourceVersion": revision.to_string()}, "items": items}))
     }
@@ -173,21 +196,25 @@ impl Api {
     fn watch(&self, place: Place) -> Reply {
         let from: u64 = place.query.get("resourceVersion").and_then(|r| r.parse().ok()).unwrap_or(0);
         let (api, changes) = (self.clone(), self.changed.subscribe());
-        let lines = futures::stream::unfold((api, changes, place, from), |(api, mut changes, place, mut at)| async move {
-            loop {
-                let next = {
-                    let state = api.state.lock().unwrap();
-                    let mut next = state.log.iter().filter(|(revision, collection, ..)| *revision > at && *collection == place.collection);
-                    next.find(|(_, _, _, object)| place.selects(object)).cloned()
-                };
-                if let Some((revision, _, kind, object)) = next {
-                    at = revision;
-                    let line = format!("{}\n", json!({"type": kind, "object": object}));
-                    return Some((Ok::<_, Infallible>(Frame::data(Bytes::from(line))), (api, changes, place, at)));
+        let lines =
+            futures::stream::unfold((api, changes, place, from), |(api, mut changes, place, mut at)| async move {
+                loop {
+                    let next = {
+                        let state = api.state.lock().unwrap();
+                        let mut next = state
+                            .log
+                            .iter()
+                            .filter(|(revision, collection, ..)| *revision > at && *collection == place.collection);
+                        next.find(|(_, _, _, object)| place.selects(object)).cloned()
+                    };
+                    if let Some((revision, _, kind, object)) = next {
+                        at = revision;
+                        let line = format!("{}\n", json!({"type": kind, "object": object}));
+                        return Some((Ok::<_, Infallible>(Frame::data(Bytes::from(line))), (api, changes, place, at)));
+                    }
+                    changes.changed().await.ok()?;
                 }
-                changes.changed().await.ok()?;
-            }
-        });
+            });
         Response::new(StreamBody::new(lines).boxed_unsync())
     }
 }

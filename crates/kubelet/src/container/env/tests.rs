@@ -87,9 +87,6 @@ fn sources() {
     check(from(json!({"resourceFieldRef": {"resource": "requests.cpu"}})), &[("X", "0")]);
     check_error(from(json!({"configMapKeyRef": {"name": "none", "key": "k"}})), "configmap \"none\" not found");
     check_error(from(json!({"secretKeyRef": {"name": "none", "key": "k"}})), "secret \"none\" not found");
-    check_error(
-        from(json!({"secretKeyRef": {"name": "pass", "key": "k"}})),
-        "couldn't find key k in Secret ns/pass",
-    );
+    check_error(from(json!({"secretKeyRef": {"name": "pass", "key": "k"}})), "couldn't find key k in Secret ns/pass");
     check_error(json!({"name": "c", "envFrom": [{"secretRef": {"name": "none"}}]}), "secret \"none\" not found");
 }

@@ -109,9 +109,7 @@ fn containers_ready(sources: Sources<'_>, new: &PodStatus) -> Verdict {
     let unready: Vec<&str> = judged.filter(|status| !is_ready(status)).map(|status| status.name.as_str()).collect();
     match unready.is_empty() {
         true => yes(),
-        false => {
-            no("ContainersNotReady", Some(format!("containers with unready status: [{}]", unready.join(" "))))
-        }
+        false => no("ContainersNotReady", Some(format!("containers with unready status: [{}]", unready.join(" ")))),
     }
 }
 

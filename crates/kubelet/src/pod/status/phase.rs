@@ -45,7 +45,9 @@ fn current(sources: Sources<'_>, status: &PodStatus) -> &'static str {
         return "Running";
     }
     match count.stopped == count.succeeded {
-        true if policy != "Always" || desired.of_kind(Kind::App).any(|slot| slot.container.restart_policy.is_some()) => {
+        true if policy != "Always"
+            || desired.of_kind(Kind::App).any(|slot| slot.container.restart_policy.is_some()) =>
+        {
             "Succeeded"
         }
         true => "Running",

@@ -21,8 +21,13 @@ struct Case {
 }
 
 fn case(spec: Value) -> Case {
-    let sandbox =
-        Sandbox { id: "s".into(), attempt: 0, ready: true, created_at: at(900), ips: vec!["10.42.0.5".parse().unwrap()] };
+    let sandbox = Sandbox {
+        id: "s".into(),
+        attempt: 0,
+        ready: true,
+        created_at: at(900),
+        ips: vec!["10.42.0.5".parse().unwrap()],
+    };
     Case {
         pod: json!({"metadata": {"name": "p", "namespace": "ns", "uid": "u", "generation": 4}, "spec": spec}),
         observed: Observed { sandboxes: vec![sandbox], containers: Vec::new() },
@@ -190,7 +195,9 @@ fn initialization() {
     case(spec.clone()).containers("x:run").check(&format!(
         "Pending; x=run y=PodInitializing a=PodInitializing; Initialized:ContainersNotInitialized {unready}"
     ));
-    case(spec.clone()).containers("y:run x:0").check(&format!("Pending; x+=Completed(0) y+=run a=PodInitializing; {unready}"));
+    case(spec.clone())
+        .containers("y:run x:0")
+        .check(&format!("Pending; x+=Completed(0) y+=run a=PodInitializing; {unready}"));
     case(spec.clone()).containers("a:run y:run x:0").check("Running; x+=Completed(0) y+=run a+=run; ");
     let never = with(spec, "restartPolicy", json!("Never"));
     let failed = "Initialized:ContainersNotInitialized Ready:PodFailed ContainersReady:PodFailed";
@@ -229,7 +236,8 @@ fn conditions_keep_their_times_and_others_keep_theirs() {
     let old = json!([{"type": "Ready", "status": "True", "lastTransitionTime": "1970-01-01T00:00:01Z"},
         {"type": "Foreign", "status": "True"}]);
     let status = case(one()).containers("a:run").recorded(json!({"conditions": old})).status();
-    let find = |kind: &str| status.conditions.iter().flatten().find(|condition| condition.type_ == kind).cloned().unwrap();
+    let find =
+        |kind: &str| status.conditions.iter().flatten().find(|condition| condition.type_ == kind).cloned().unwrap();
     assert_eq!(find("Ready").last_transition_time.unwrap().0, at(1));
     assert_eq!(find("ContainersReady").last_transition_time.unwrap().0, at(1000));
     assert_eq!(find("Foreign").status, "True");

@@ -33,13 +33,8 @@ fn up() -> Memory {
 
 /// Containers, newest first: `name:state`, where state is `run`, `new`, `lost` or an exit code, `@s` another sandbox.
 fn observed(desired: &Desired, ready: bool, containers: &str) -> Observed {
-    let sandbox = |id: &str, attempt, ready| Sandbox {
-        id: id.into(),
-        attempt,
-        ready,
-        created_at: at(900),
-        ips: Vec::new(),
-    };
+    let sandbox =
+        |id: &str, attempt, ready| Sandbox { id: id.into(), attempt, ready, created_at: at(900), ips: Vec::new() };
     let container = |(index, text): (usize, &str)| {
         let (name, state) = text.split_once(':').unwrap();
         let (state, sandbox_id) = state.split_once('@').unwrap_or((state, "s"));
@@ -55,7 +50,8 @@ fn observed(desired: &Desired, ready: bool, containers: &str) -> Observed {
                 finished_at: at(NOW - 5),
             }),
         };
-        let attempt = containers.split_whitespace().skip(index + 1).filter(|other| other.starts_with(&format!("{name}:")));
+        let attempt =
+            containers.split_whitespace().skip(index + 1).filter(|other| other.starts_with(&format!("{name}:")));
         Container {
             id: format!("{name}{index}"),
             sandbox_id: sandbox_id.into(),
