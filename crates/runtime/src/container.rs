@@ -317,7 +317,12 @@ impl Container {
     /// Takes over what its shim has written down.
     pub(crate) fn refresh(&self, engine: &Engine) {
         match Status::load(&engine.layout.container(&self.id)) {
-            Ok(Some(status)) => self.life.send_modify(|life| life.status = Some(status)),
+            Ok(Some(status)) => self.life.send_modify(|life| {
+                // An end that is known stays known, whatever the shim had time to write.
+                if !life.status.as_ref().is_some_and(|known| known.exit.is_some()) {
+                    life.status = Some(status);
+                }
+            }),
             Ok(None) => {}
             Err(e) => tracing::warn!(container = self.id, error = %e, "reading the status of a container"),
         }
@@ -334,6 +339,10 @@ impl Container {
             }
         });
         if lost {
+            let saved = self.life().status.map_or(Ok(()), |status| status.save(&engine.layout.container(&self.id)));
+            if let Err(e) = saved {
+                tracing::warn!(container = self.id, error = %e, "noting the end of a container");
+            }
             engine.tell(&self.id, &self.sandbox, cri::ContainerEventType::Stopped);
         }
     }

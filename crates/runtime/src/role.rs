@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use host::{Host, OnEnd, Ready, Role, RoleError};
@@ -23,6 +24,10 @@ use crate::sandbox::Sandbox;
 use crate::server::{OwnServer, Server};
 use crate::shim::Program;
 use crate::stream::{self, Streaming};
+
+/// How long it takes an ended process to leave its cgroup, on a busy machine.
+const LEAVE_ATTEMPTS: usize = 100;
+const LEAVE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The embedded container runtime. Ending it leaves containers running; the next one finds them again.
 pub struct Runtime(Options);
@@ -79,14 +84,19 @@ async fn serve(options: Options, host: Host, ready: Ready) -> Result<()> {
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), host.shutdown().cancelled_owned())
         .await
         .attempt(|| format!("serving on {}", socket.display()))?;
-    leave(&engine);
+    leave(&engine).await;
     Ok(())
 }
 
-/// Removes the cgroups of the instance, unless pods are in them.
-fn leave(engine: &Engine) {
-    for group in [engine.shim_cgroup(), engine.cgroup_root()] {
-        engine.hierarchies.group(&group).remove_if_empty();
+/// Removes the cgroups of the instance, unless pods are left. A shim that has just ended may still be in its group.
+async fn leave(engine: &Engine) {
+    let pods = engine.sandboxes().iter().any(|sandbox| sandbox.is_ready());
+    for _ in 0..if pods { 0 } else { LEAVE_ATTEMPTS } {
+        let groups = [engine.shim_cgroup(), engine.cgroup_root()];
+        if groups.iter().all(|group| engine.hierarchies.group(group).remove_if_empty()) {
+            return;
+        }
+        tokio::time::sleep(LEAVE_PAUSE).await;
     }
 }
 

@@ -64,7 +64,7 @@ impl Devices {
             symlink(target, link).attempt(|| format!("linking {link}"))?;
         }
         for (mount, target) in &self.mounts {
-            attach(mount, target, false)?;
+            attach(mount, target)?;
         }
         for node in &self.nodes {
             node.make().attempt(|| format!("making the device {}", node.path.display()))?;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns};
+use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{chdir, pivot_root};
 
 use super::devices::Devices;
@@ -59,7 +60,7 @@ impl<'a> Mounts<'a> {
         enter_root(&container.rootfs)?;
         self.system(container.privileged)?;
         for (mount, bind) in &self.binds {
-            attach(mount, &bind.target, bind.source.is_dir())?;
+            attach(mount, &bind.target)?;
         }
         container.readonly_paths.iter().try_for_each(|path| make_readonly(path))?;
         container.masked_paths.iter().try_for_each(|path| mask(path))
@@ -77,7 +78,7 @@ impl<'a> Mounts<'a> {
         place("devpts", "/dev/pts", no_exec, "newinstance,ptmxmode=0666,mode=0620,gid=5")?;
         // Kernels without message queues exist.
         let _ = place("mqueue", "/dev/mqueue", GUARDED, "");
-        attach(&self.shm, Path::new("/dev/shm"), true)?;
+        attach(&self.shm, Path::new("/dev/shm"))?;
         self.devices.place()
     }
 
@@ -89,7 +90,7 @@ impl<'a> Mounts<'a> {
         place("tmpfs", ROOT, GUARDED, "mode=755")?;
         for (name, mount) in &self.cgroups {
             set(mount, false, if readonly.is_empty() { 0 } else { MOUNT_READONLY }, MsFlags::empty())?;
-            attach(mount, &Path::new(ROOT).join(name), true)?;
+            attach(mount, &Path::new(ROOT).join(name))?;
         }
         let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | GUARDED | readonly;
         mount(NONE, ROOT, NONE, flags, NONE).attempt(|| format!("remounting {ROOT}"))
@@ -103,16 +104,21 @@ pub(super) fn make_root_readonly() -> Result<(), Failure> {
 }
 
 /// Attaches a detached mount at a path in the container, which is made when missing.
-pub(super) fn attach(mount: &OwnedFd, target: &Path, directory: bool) -> Result<(), Failure> {
+pub(super) fn attach(mount: &OwnedFd, target: &Path) -> Result<(), Failure> {
     let what = || format!("mounting on {}", target.display());
     let opened = match open_target(target) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            make_target(target, directory).attempt(|| format!("making the mount point {}", target.display()))?;
+            make_target(target, is_directory(mount))
+                .attempt(|| format!("making the mount point {}", target.display()))?;
             open_target(target)
         }
         opened => opened,
     };
     sys::attach_mount(mount.as_fd(), opened.attempt(what)?.as_fd()).attempt(what)
+}
+
+fn is_directory(mount: &OwnedFd) -> bool {
+    fstat(mount).is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
 }
 
 fn open_target(target: &Path) -> io::Result<File> {
@@ -216,7 +222,7 @@ fn make_readonly(path: &Path) -> Result<(), Failure> {
         mount => mount.attempt(|| format!("making {} read-only", path.display()))?,
     };
     set(&mount, true, MOUNT_READONLY, MsFlags::empty())?;
-    attach(&mount, path, true)
+    attach(&mount, path)
 }
 
 /// Hides a file behind `/dev/null`, a directory behind an empty one.
@@ -230,5 +236,5 @@ fn mask(path: &Path) -> Result<(), Failure> {
         return mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::MS_RDONLY, Some("size=0k")).attempt(what);
     }
     let null: PathBuf = "/dev/null".into();
-    attach(&sys::clone_mount(&null).attempt(what)?, path, false)
+    attach(&sys::clone_mount(&null).attempt(what)?, path)
 }
