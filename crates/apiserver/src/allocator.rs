@@ -126,7 +126,7 @@ impl Allocators {
     /// Frees an item that `owner` has; the claim of an address is withdrawn in the background.
     fn give_back(&self, host: &Host, item: Item, owner: &str) {
         let mut taken = self.taken();
-        if !taken.owners.get(&item).is_some_and(|other| **other == *owner) {
+        if taken.owners.get(&item).is_none_or(|other| **other != *owner) {
             return;
         }
         taken.owners.remove(&item);

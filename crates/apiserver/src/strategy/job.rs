@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::field::{At, immutable, object_at, optional_one_of, remove};
 use super::workload::{counts, selected_template};
-use super::{Context, Strategy, pod};
+use super::{Collection, Context, Strategy, pod};
 
 pub(super) struct Job;
 
@@ -85,6 +85,11 @@ impl Strategy for Job {
 
     fn tracks_generation(&self) -> bool {
         true
+    }
+
+    /// Jobs are older than garbage collection: who does not ask for it keeps their pods.
+    fn collection(&self) -> Collection {
+        Collection::Orphan
     }
 }
 

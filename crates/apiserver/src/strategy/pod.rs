@@ -37,7 +37,7 @@ impl Strategy for Pod {
                 object["spec"] = old["spec"].clone();
                 object["spec"]["ephemeralContainers"] = containers;
             }
-            "resize" => {}
+            "resize" => update::keep_all_but_resources(object, old),
             _ => match &old["spec"]["ephemeralContainers"] {
                 Value::Null => remove(&mut object["spec"], "ephemeralContainers"),
                 kept => drop(object_at(object, "spec").insert("ephemeralContainers".to_owned(), kept.clone())),

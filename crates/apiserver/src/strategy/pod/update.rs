@@ -67,6 +67,22 @@ pub(super) fn validate_status(object: &Value, old: &Value, errors: &mut ErrorLis
     }
 }
 
+/// What a write of `/resize` leaves: the old pod with the new resources of its containers.
+pub(super) fn keep_all_but_resources(object: &mut Value, old: &Value) {
+    let wanted = std::mem::replace(&mut object["spec"], old["spec"].clone());
+    for kind in ["containers", "initContainers"] {
+        for container in object["spec"].get_mut(kind).and_then(Value::as_array_mut).into_iter().flatten() {
+            let same = |other: &&Value| other["name"] == container["name"];
+            let Some(new) = wanted[kind].as_array().into_iter().flatten().find(same) else { continue };
+            let resources = new.get("resources").cloned();
+            match resources {
+                Some(resources) => container["resources"] = resources,
+                None => remove(container, "resources"),
+            }
+        }
+    }
+}
+
 /// The spec without what may change. While a pod is gated, what it selects nodes by may change as well.
 fn frozen(spec: &Value, gated: bool) -> Value {
     let mut spec = spec.clone();

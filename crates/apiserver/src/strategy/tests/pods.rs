@@ -201,3 +201,16 @@ fn updates() {
         &["spec.containers: Forbidden: pod updates may not add or remove containers", FORBIDDEN],
     );
 }
+
+#[test]
+fn resizing_changes_resources_only() {
+    super::with_bench(|bench| {
+        let (old, _) = bench.create("core.v1.Pod", "spec: {containers: [{name: c, image: i}], nodeName: node-1}");
+        let wanted = "spec: {containers: [{name: c, image: other, resources: {requests: {cpu: 1}}}], nodeName: node-2}";
+        let (new, errors) = bench.update("core.v1.Pod", "resize", &old, wanted);
+        assert_eq!(errors, [""; 0]);
+        let container = &new["spec"]["containers"][0];
+        assert_eq!((&container["image"], &container["resources"]["requests"]["cpu"]), (&"i".into(), &"1".into()));
+        assert_eq!(new["spec"]["nodeName"], "node-1");
+    });
+}
