@@ -62,18 +62,25 @@ pub(crate) fn accept(
 
 /// Converts an object of the served version to its storage version.
 pub(crate) fn to_storage(served: &Served, stored: &Type, object: Value) -> Result<Value> {
+    if is_stored(served) {
+        return Ok(object);
+    }
     let object = schema::to_storage(served, object).map_err(Error::internal)?;
     canonical(stored, object)
 }
 
 /// Converts an object in its storage version to the served one.
 pub(crate) fn from_storage(served: &Served, object: Value) -> Result<Value> {
-    let same = served.resource.stored_as.is_none() && served.version == served.resource.storage;
-    if same {
+    if is_stored(served) {
         return Ok(object);
     }
     let object = schema::from_storage(served, object).map_err(Error::internal)?;
     canonical(served.ty(), object)
+}
+
+/// Whether objects are stored as they are served.
+pub(crate) fn is_stored(served: &Served) -> bool {
+    served.resource.stored_as.is_none() && served.version == served.resource.storage
 }
 
 /// Brings the fields of an object into the order in which they are stored and sent.
@@ -117,7 +124,7 @@ fn check(
         }
     }
     schema::default(ty, &mut object);
-    canonical(ty, object)
+    Ok(object)
 }
 
 /// `kind` and `apiVersion` are what the path says; a body that says something else is at the wrong door.

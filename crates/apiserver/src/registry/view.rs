@@ -37,9 +37,7 @@ pub(crate) struct View {
 impl View {
     /// Whether the cache's bytes are the answer.
     pub(crate) fn is_stored(&self) -> bool {
-        self.form == Form::Json
-            && self.served.resource.stored_as.is_none()
-            && self.served.version == self.served.resource.storage
+        self.form == Form::Json && codec::is_stored(&self.served)
     }
 
     /// Tells this view from others of the same resource: renderings with the same number are the same.

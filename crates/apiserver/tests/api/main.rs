@@ -6,5 +6,6 @@ mod discovery;
 mod list;
 mod rows;
 mod server;
+mod tls;
 mod watch;
 mod writes;
