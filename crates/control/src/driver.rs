@@ -32,6 +32,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(60);
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
 /// Rounds of queries one step may lead to before the key has to wait its turn again.
 const QUERY_ROUNDS: usize = 4;
+/// Plans in a row, without an empty one, after which a key has to wait: a controller that does not settle must not spin.
+const RESTLESS: u32 = 20;
 /// Plans that met a changed world and are tried again at once; later ones wait as after a failure.
 const STALE_LIMIT: u32 = 3;
 
@@ -44,10 +46,12 @@ pub(crate) struct Driver {
     pub(crate) recorder: Recorder,
 }
 
-/// What is remembered of a key between its steps; forgotten when a plan succeeds.
+/// What is remembered of a key between its steps; forgotten when it settles.
 #[derive(Debug, Clone)]
 struct Memory {
     failures: u32,
+    /// Plans in a row that changed something.
+    plans: u32,
     failure: Option<Arc<Failure>>,
     nonce: u64,
 }
@@ -122,7 +126,7 @@ impl Driver {
     fn fresh(&self) -> Memory {
         let mut nonce = [0; 8];
         self.host.entropy.fill(&mut nonce);
-        Memory { failures: 0, failure: None, nonce: u64::from_le_bytes(nonce) }
+        Memory { failures: 0, plans: 0, failure: None, nonce: u64::from_le_bytes(nonce) }
     }
 
     /// One step, the rounds of queries it leads to, and the application of its plan.
@@ -167,22 +171,20 @@ impl Driver {
         if let Some(failure) = &applied.failure {
             tracing::debug!(controller = self.controller.name, %key, ?failure, "a plan failed");
         }
-        if !failed {
-            state.memories.remove(&key);
-            if !idle && !applied.hopeless {
-                state.queue.add(key.clone());
-            }
-        } else {
+        if failed {
             let failures = memory.failures + 1;
             let at_once = applied.failure.is_none() && failures <= STALE_LIMIT;
             let failure = applied.failure.map(Arc::new).or(memory.failure);
             let nonce = if applied.uncertain { memory.nonce } else { self.fresh().nonce };
-            state.memories.insert(key.clone(), Memory { failures, failure, nonce });
-            if at_once {
-                state.queue.add(key.clone());
-            } else {
-                state.queue.add_at(key.clone(), now + delay(failures));
-            }
+            state.memories.insert(key.clone(), Memory { failures, failure, nonce, ..memory });
+            let delay = if at_once { Duration::ZERO } else { delay(failures) };
+            state.queue.add_at(key.clone(), now + delay);
+        } else if idle || applied.hopeless {
+            state.memories.remove(&key);
+        } else {
+            let plans = memory.plans + 1;
+            state.memories.insert(key.clone(), Memory { plans, ..self.fresh() });
+            self.step_again(&key, plans, state);
         }
         if let Some(after) = requeue_after {
             state.queue.add_at(key.clone(), now + after);
@@ -192,6 +194,16 @@ impl Driver {
         } else {
             state.jobs.push(self.catch_up(key, applied.expects).boxed());
         }
+    }
+
+    /// Steps a key again whose plan was applied: at once, unless that does not seem to end.
+    fn step_again(&self, key: &Key, plans: u32, state: &mut State<'_>) {
+        if plans < RESTLESS {
+            state.queue.add(key.clone());
+            return;
+        }
+        tracing::warn!(controller = self.controller.name, %key, plans, "does not settle");
+        state.queue.add_at(key.clone(), Instant::now() + delay(plans - RESTLESS + 1));
     }
 
     /// Waits until the caches show what was written; the key stays out of the queue until then.

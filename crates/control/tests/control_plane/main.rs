@@ -1,6 +1,8 @@
 //! A whole control plane on virtual time: store, API server, controllers, scheduler and nodes without containers, all in
 //! memory. The same seed gives the same log of store revisions twice.
 
+mod cleanup;
+mod placing;
 mod plane;
 
 use std::time::Duration;

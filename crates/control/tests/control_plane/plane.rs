@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use apiserver::admission::{DefaultTolerationSeconds, NamespaceLifecycle, Priority};
 use apiserver::endpoints::Endpoints;
 use apiserver::{
     Attributes, Authenticator, Authorizer, Credentials, Decision, Handle, Options, Security, Server, User,
@@ -25,8 +26,13 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
-    /// Starts store, API server, controllers, scheduler and nodes, and waits until the server is ready.
+    /// Store, API server, the controllers of a rollout, scheduler and nodes.
     pub(crate) async fn start(seed: u64) -> Self {
+        Self::start_with(seed, &CONTROLLERS).await
+    }
+
+    /// As [`Plane::start`], with other controllers.
+    pub(crate) async fn start_with(seed: u64, controllers: &[&str]) -> Self {
         let host = Host::simulated(START.parse().expect("a time"), seed);
         let store: Arc<dyn Store> = Arc::new(Embedded::memory(&host).expect("a store"));
         let log = follow(&store, &host).await;
@@ -35,7 +41,7 @@ impl Plane {
         let informers = Informers::new(handle.client(User::new("system:informer")), host.clone());
         let acting = |name: &str| informers.acting_as(handle.client(User::new(name)));
         let options = control::Options {
-            controllers: CONTROLLERS.map(str::to_owned).to_vec(),
+            controllers: controllers.iter().map(ToString::to_string).collect(),
             candidate: Some(candidate(control::ControllerManager::LEASE)),
             ..control::Options::default()
         };
@@ -132,7 +138,7 @@ fn open() -> Security {
         authenticator: Arc::new(Nobody),
         anonymous: true,
         authorizer: Arc::new(Everything),
-        admission: Vec::new(),
+        admission: vec![Arc::new(NamespaceLifecycle), Arc::new(Priority), Arc::new(DefaultTolerationSeconds)],
         endpoints: Endpoints::default(),
     }
 }
