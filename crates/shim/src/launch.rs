@@ -94,6 +94,8 @@ impl<T, E: Into<io::Error>> Attempt<T> for Result<T, E> {
 pub(crate) struct Direct<'a> {
     pub(crate) hierarchies: &'a Hierarchies,
     pub(crate) namespaces: &'a Namespaces,
+    /// Those that this machine's root has.
+    pub(crate) capabilities: u64,
 }
 
 impl Launcher for Direct<'_> {

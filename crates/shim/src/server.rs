@@ -86,6 +86,8 @@ pub(crate) struct Server {
     connections: Connections,
     containers: BTreeMap<String, Container>,
     launches: Launches,
+    /// What this machine's root may give to containers.
+    capabilities: u64,
     /// Who asked for the end, once somebody has.
     ending: Option<u64>,
     chunk: Vec<u8>,
@@ -105,6 +107,7 @@ enum Source {
 impl Server {
     fn new(sandbox: Sandbox) -> io::Result<Self> {
         setsid()?;
+        sys::reset_signals();
         detach_streams()?;
         let hierarchies = Hierarchies::find()?;
         if !sandbox.cgroup.is_empty() {
@@ -131,6 +134,7 @@ impl Server {
             connections: Connections::default(),
             containers: BTreeMap::new(),
             launches: Launches::default(),
+            capabilities: sys::bounding_set(),
             ending: None,
             chunk: vec![0; CHUNK],
         })
@@ -201,7 +205,7 @@ impl Server {
     }
 
     fn launcher(&self) -> Direct<'_> {
-        Direct { hierarchies: &self.hierarchies, namespaces: &self.namespaces }
+        Direct { hierarchies: &self.hierarchies, namespaces: &self.namespaces, capabilities: self.capabilities }
     }
 }
 

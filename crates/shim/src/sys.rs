@@ -109,9 +109,12 @@ pub(crate) fn set_capabilities(effective: u64, permitted: u64, inheritable: u64)
     check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }).map(drop)
 }
 
-/// Whether a capability is in this process's bounding set; none when the kernel knows it not.
-pub(crate) fn bounding(capability: u32) -> Option<bool> {
-    prctl(libc::PR_CAPBSET_READ, capability.into()).ok().map(|value| value == 1)
+/// This process's bounding set; bit n is capability n.
+pub(crate) fn bounding_set() -> u64 {
+    // The kernel refuses the first capability that it does not know.
+    let read = |capability: u32| prctl(libc::PR_CAPBSET_READ, capability.into()).ok();
+    let known = (0..u64::BITS).map_while(|capability| Some((capability, read(capability)?)));
+    known.filter(|(_, held)| *held == 1).fold(0, |set, (capability, _)| set | 1 << capability)
 }
 
 pub(crate) fn drop_bounding(capability: u32) -> io::Result<()> {
@@ -190,14 +193,13 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Undoes what the parent did to signals: none blocked, none ignored.
+/// Ignores no signal, whatever this process was started with: children take that over, and programs with it.
 #[expect(unsafe_code, reason = "resetting handlers touches the whole process")]
 pub(crate) fn reset_signals() {
     for signal in 1..=64 {
         // SAFETY: restores the default action; SIGKILL and SIGSTOP answer with an error, which changes nothing.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
 }
 
 fn prctl(option: libc::c_int, argument: libc::c_ulong) -> io::Result<libc::c_int> {

@@ -5,26 +5,18 @@ use std::io;
 use crate::spec::Capabilities;
 use crate::sys;
 
-/// Keeps nothing but `keep` in the bounding set, which is what a program executed as root gets.
-pub(super) fn bound(keep: u64) -> io::Result<()> {
-    for capability in 0..u64::BITS {
-        match sys::bounding(capability) {
-            Some(true) if keep & (1 << capability) == 0 => sys::drop_bounding(capability)?,
-            Some(_) => {}
-            None => break,
-        }
-    }
-    Ok(())
+/// Drops capabilities from the bounding set, which is what a program executed as root gets.
+pub(super) fn bound(dropped: u64) -> io::Result<()> {
+    members(dropped).try_for_each(sys::drop_bounding)
 }
 
 /// Sets effective, permitted and ambient capabilities, as far as this machine's root has them.
-pub(super) fn take(wanted: Capabilities) -> io::Result<()> {
-    let ours = (0..u64::BITS).take_while(|c| sys::bounding(*c).is_some()).filter(|c| sys::bounding(*c) == Some(true));
-    let ours: u64 = ours.fold(0, |set, capability| set | 1 << capability);
-    let (held, ambient) = (wanted.bounding & ours, wanted.ambient & wanted.bounding & ours);
-    sys::set_capabilities(held, held, ambient)?;
-    for capability in (0..u64::BITS).filter(|c| ambient & (1 << c) != 0) {
-        sys::raise_ambient(capability)?;
-    }
-    Ok(())
+pub(super) fn take(wanted: Capabilities, held: u64) -> io::Result<()> {
+    let (permitted, ambient) = (wanted.bounding & held, wanted.ambient & wanted.bounding & held);
+    sys::set_capabilities(permitted, permitted, ambient)?;
+    members(ambient).try_for_each(sys::raise_ambient)
+}
+
+fn members(set: u64) -> impl Iterator<Item = u32> {
+    (0..u64::BITS).filter(move |capability| set & (1 << capability) != 0)
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use nix::pty::{posix_openpt, ptsname_r, unlockpt};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::SigSet;
 use nix::sys::stat::{Mode, SFlag, fstat, umask};
 use nix::unistd::{Gid, Pid, Uid, chdir, fchown, setgroups, setresgid, setresuid, setsid};
 
@@ -34,7 +35,7 @@ impl Child {
     /// Becomes the first process of a container.
     pub(super) fn container(mut self, launcher: &Direct<'_>, container: &Container, stdio: Stdio) -> Outcome {
         match self.enter_new(launcher, container) {
-            Ok(()) => self.run(&container.process, stdio, true),
+            Ok(()) => self.run(&container.process, launcher.capabilities, stdio, true),
             Err(failure) => Err((self.reports, failure)),
         }
     }
@@ -49,7 +50,7 @@ impl Child {
         stdio: Stdio,
     ) -> Outcome {
         match self.enter_existing(launcher, container, init, process) {
-            Ok(()) => self.run(process, stdio, false),
+            Ok(()) => self.run(process, launcher.capabilities, stdio, false),
             Err(failure) => Err((self.reports, failure)),
         }
     }
@@ -94,7 +95,7 @@ impl Child {
 
     /// What needs the host's view.
     fn begin(&mut self, process: &Process) -> Result<(), Failure> {
-        sys::reset_signals();
+        SigSet::empty().thread_set_mask().attempt(|| "unblocking signals".into())?;
         sys::new_session_keyring();
         umask(Mode::from_bits_truncate(0o022));
         setsid().attempt(|| "making a session".into())?;
@@ -108,12 +109,12 @@ impl Child {
     }
 
     /// Takes on streams, user and capabilities, and executes the program.
-    fn run(self, process: &Process, stdio: Stdio, first: bool) -> Outcome {
+    fn run(self, process: &Process, held: u64, stdio: Stdio, first: bool) -> Outcome {
         let Self { reports, warnings } = self;
         let prepared = user::resolve(&process.user, Path::new("/etc/passwd"), Path::new("/etc/group"))
             .and_then(|account| Ok((take_streams(stdio, &account, first)?, account)))
             .and_then(|(terminal, account)| {
-                become_user(process, &account)?;
+                become_user(process, held, &account)?;
                 Ok((terminal, account))
             })
             .and_then(|(terminal, account)| Ok((program::find(process, &account.home)?, terminal, account)));
@@ -174,10 +175,10 @@ fn open_terminal(account: &Account, first: bool) -> io::Result<OwnedFd> {
 }
 
 /// Gives up what the process shall not have. Nothing may need privileges after this.
-fn become_user(process: &Process, account: &Account) -> Result<(), Failure> {
+fn become_user(process: &Process, held: u64, account: &Account) -> Result<(), Failure> {
     let identity = &account.identity;
     let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
-    capability::bound(process.capabilities.bounding).attempt(|| "dropping capabilities".into())?;
+    capability::bound(held & !process.capabilities.bounding).attempt(|| "dropping capabilities".into())?;
     let groups: Vec<Gid> = identity.groups.iter().copied().map(Gid::from_raw).collect();
     setgroups(&groups).attempt(|| format!("setting the groups {:?}", identity.groups))?;
     nix::sys::prctl::set_keepcaps(true).attempt(|| "keeping capabilities".into())?;
@@ -188,7 +189,7 @@ fn become_user(process: &Process, account: &Account) -> Result<(), Failure> {
     early
         .or_else(|_| chdir(&process.cwd))
         .attempt(|| format!("chdir to cwd ({:?}) set in config.json failed", process.cwd))?;
-    capability::take(process.capabilities).attempt(|| "setting capabilities".into())?;
+    capability::take(process.capabilities, held).attempt(|| "setting capabilities".into())?;
     if process.no_new_privileges {
         nix::sys::prctl::set_no_new_privs().attempt(|| "setting no_new_privs".into())?;
     }

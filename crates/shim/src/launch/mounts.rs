@@ -186,8 +186,10 @@ fn enter_root(rootfs: &Rootfs) -> Result<(), Failure> {
     chdir("/").attempt(|| "changing to /".into())
 }
 
+/// Volatile, because the upper layer is used for one life of one container and never again: without it, the end of the
+/// mount waits until everything written to the disk below, by whomever, has arrived there.
 fn overlay_options(rootfs: &Rootfs) -> OsString {
-    let mut options = OsString::from("lowerdir=");
+    let mut options = OsString::from("volatile,lowerdir=");
     options.push(rootfs.layers.join(":"));
     for (name, path) in [(",upperdir=", &rootfs.upper), (",workdir=", &rootfs.work)] {
         options.push(name);
