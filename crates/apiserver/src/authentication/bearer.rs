@@ -46,3 +46,43 @@ pub(crate) fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 pub(crate) fn subprotocols_without_token(headers: &HeaderMap) -> String {
     subprotocols(headers).filter(|name| !name.starts_with(WEBSOCKET_PREFIX)).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(pairs: &[(&'static str, &str)]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        bearer(&headers).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn tokens_are_found_where_clients_put_them() {
+        let check = |pairs: &[(&'static str, &str)], expected: Option<&str>| {
+            assert_eq!(found(pairs).as_deref(), expected, "{pairs:?}");
+        };
+        check(&[("authorization", "Bearer abc")], Some("abc"));
+        check(&[("authorization", "bearer  abc")], Some("abc"));
+        check(&[("authorization", "Bearer ")], None);
+        check(&[("authorization", "Basic abc")], None);
+        check(&[("authorization", "abc")], None);
+        let websocket = ("upgrade", "websocket");
+        let token = "base64url.bearer.authorization.k8s.io.YWJj";
+        check(&[websocket, ("sec-websocket-protocol", &format!("{token}, v5.channel.k8s.io"))], Some("abc"));
+        check(&[websocket, ("sec-websocket-protocol", token)], None);
+        check(&[websocket, ("sec-websocket-protocol", &format!("{token}, {token}, x"))], None);
+        check(&[("sec-websocket-protocol", &format!("{token}, x"))], None);
+        check(&[websocket, ("sec-websocket-protocol", "base64url.bearer.authorization.k8s.io.!!, x")], None);
+    }
+
+    #[test]
+    fn the_token_is_not_passed_on() {
+        let mut headers = HeaderMap::new();
+        let offered = "base64url.bearer.authorization.k8s.io.YWJj, v5.channel.k8s.io, v4.channel.k8s.io";
+        headers.insert("sec-websocket-protocol", offered.parse().unwrap());
+        assert_eq!(subprotocols_without_token(&headers), "v5.channel.k8s.io, v4.channel.k8s.io");
+    }
+}

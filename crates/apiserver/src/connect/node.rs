@@ -78,8 +78,9 @@ impl Nodes {
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(to.io)).await;
         let failed = |error: hyper::Error| unavailable(&to.authority, &error);
         let (mut sender, connection) = handshake.map_err(failed)?;
+        let shutdown = self.tasks.shutdown();
         self.tasks.spawn("node connection", OnEnd::Expected, async move {
-            if let Err(error) = connection.await {
+            if let Some(Err(error)) = shutdown.run_until_cancelled(connection).await {
                 tracing::debug!(%error, "a connection to a node ended");
             }
         });
@@ -102,12 +103,13 @@ impl Nodes {
             Upgrade::Refused(response) => return Ok(passed_on(response)),
             Upgrade::Switched { response, io } => (response, io),
         };
+        let shutdown = self.tasks.shutdown();
         self.tasks.spawn("spliced stream", OnEnd::Expected, async move {
-            let spliced = match client.await {
-                Ok(client) => streaming::splice(TokioIo::new(client), node).await.map(|_| ()),
-                Err(error) => Err(std::io::Error::other(error)),
+            let spliced = async {
+                let client = client.await.map_err(std::io::Error::other)?;
+                streaming::splice(TokioIo::new(client), node).await
             };
-            if let Err(error) = spliced {
+            if let Some(Err(error)) = shutdown.run_until_cancelled(spliced).await {
                 tracing::debug!(%error, "a stream between a client and a node broke");
             }
         });

@@ -67,6 +67,10 @@ impl Cluster {
         Self { pki, host, address, _handle: handle, admin, _directory: directory }
     }
 
+    pub(crate) fn admin(&self) -> &Certified {
+        &self.admin
+    }
+
     pub(crate) async fn connect(&self, client: As<'_>) -> TlsStream<TcpStream> {
         let certificate = match client {
             As::Admin => Some(&self.admin),

@@ -25,14 +25,15 @@ async fn answer(mut request: Request<Incoming>, tasks: host::Tasks) -> Result<Re
     let path = request.uri().to_string();
     let spawn = tasks.clone();
     if path.starts_with("/exec/") {
-        let streams = Streams { stdin: true, stdout: true, ..Streams::default() };
+        let (stdin, stderr) = (path.contains("input=1"), path.contains("error=1"));
+        let streams = Streams { stdin, stdout: true, stderr, tty: false };
         let accepted = streaming::accept(&mut request, streams, &tasks).unwrap();
         spawn.spawn("session", OnEnd::Expected, async move {
             let mut session = accepted.session.await.unwrap();
             let mut stdout = session.stdout.take().unwrap();
             stdout.write_all(path.as_bytes()).await.unwrap();
             tokio::io::copy(session.stdin.as_mut().unwrap(), &mut stdout).await.unwrap();
-            drop(stdout);
+            drop((stdout, session.stderr));
             session.status.finish(Exit::Code(3)).await;
         });
         return Ok(accepted.response);
@@ -75,7 +76,7 @@ async fn kubelet(cluster: &Cluster) -> u16 {
 }
 
 /// A cluster with a node, and two pods: `p` on the node, `q` nowhere.
-async fn cluster() -> Cluster {
+pub(crate) async fn cluster() -> Cluster {
     let cluster = Cluster::start().await;
     let port = kubelet(&cluster).await;
     cluster.create("/api/v1/nodes", json!({ "metadata": { "name": "n" } })).await;
