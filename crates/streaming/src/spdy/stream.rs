@@ -25,7 +25,7 @@ impl Stream {
         Self { holder, id }
     }
 
-    /// Ends both halves at once; the peer loses what it has not read.
+    /// Ends both halves at once, after what was written.
     pub fn reset(self) {
         let mut state = self.holder.lock();
         if let Some(slot) = state.slots.get_mut(&self.id) {
@@ -62,10 +62,11 @@ impl AsyncRead for Stream {
             self.holder.receiver.notify_one();
             return Poll::Ready(Ok(()));
         }
-        if slot.peer_finished {
+        // The usual servers of Kubernetes end a session by resetting its streams, so that a reset is an end like any other.
+        if slot.peer_finished || slot.reset {
             return Poll::Ready(Ok(()));
         }
-        if slot.reset || gone {
+        if gone {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         slot.reader = Some(cx.waker().clone());

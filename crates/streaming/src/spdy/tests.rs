@@ -146,6 +146,22 @@ async fn refused_streams_say_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reset_ends_a_stream_after_its_data() {
+    let tasks = Tasks::new();
+    let (client, _server, mut incoming) = pair(&tasks);
+    let serve = async {
+        let mut stream = incoming.next().await.unwrap().accept();
+        stream.write_all(b"status").await.unwrap();
+        stream.reset();
+    };
+    let (stream, ()) = tokio::join!(client.open(Headers::default()), serve);
+    let (mut stream, mut heard) = (stream.unwrap(), String::new());
+    stream.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "status");
+    assert!(stream.write_all(b"more").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_reader_stops_its_stream_and_no_other() {
     let tasks = Tasks::new();
     let (client, _server, mut incoming) = pair(&tasks);
