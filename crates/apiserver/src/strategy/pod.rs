@@ -26,8 +26,6 @@ impl Strategy for Pod {
             status["conditions"] = json!([gated(&object::time::seconds(cx.now))]);
         }
         object["status"] = status;
-        // Only the endpoint for them adds ephemeral containers.
-        remove(&mut object["spec"], "ephemeralContainers");
     }
 
     fn prepare_update(&self, cx: &Context<'_>, object: &mut Value, old: &Value) {
@@ -49,24 +47,25 @@ impl Strategy for Pod {
     }
 
     fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
-        let mut errors = ErrorList::new();
-        spec::validate(&At::root(object).at("spec"), &mut errors);
+        let mut errors = whole(object);
+        let ephemeral = At::root(object).at("spec").at("ephemeralContainers");
+        if !ephemeral.is_empty() {
+            errors.push(ephemeral.forbidden("cannot be set on create"));
+        }
         errors
     }
 
     fn validate_update(&self, cx: &Context<'_>, object: &Value, old: &Value) -> ErrorList {
-        let mut errors = ErrorList::new();
+        if cx.subresource == "status" {
+            let mut errors = ErrorList::new();
+            update::validate_status(object, old, &mut errors);
+            return errors;
+        }
+        let mut errors = whole(object);
         match cx.subresource {
-            "status" => update::validate_status(object, old, &mut errors),
-            "ephemeralcontainers" => {
-                errors = self.validate(cx, object);
-                update::validate_ephemeral(object, old, &mut errors);
-            }
-            "resize" => errors = self.validate(cx, object),
-            _ => {
-                errors = self.validate(cx, object);
-                update::validate(object, old, &mut errors);
-            }
+            "ephemeralcontainers" => update::validate_ephemeral(object, old, &mut errors),
+            "resize" => {}
+            _ => update::validate(object, old, &mut errors),
         }
         errors
     }
@@ -93,6 +92,12 @@ impl Strategy for Pod {
             wished => wished,
         })
     }
+}
+
+fn whole(object: &Value) -> ErrorList {
+    let mut errors = ErrorList::new();
+    spec::validate(&At::root(object).at("spec"), &mut errors);
+    errors
 }
 
 /// What a caller should know about a pod or a template of pods.

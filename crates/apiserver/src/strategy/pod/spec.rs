@@ -3,7 +3,7 @@
 use object::field::{Error, ErrorList};
 use object::names;
 
-use super::super::field::{At, non_negative, one_of, optional_name, optional_one_of};
+use super::super::field::{At, one_of, optional_name, optional_one_of};
 use super::super::labels;
 use super::{container, resources, scheduling, security, volume};
 
@@ -51,7 +51,6 @@ fn names_and_deadline(spec: &At<'_>, errors: &mut ErrorList) {
     }
     optional_name(&spec.at("hostname"), names::dns1123_label, errors);
     optional_name(&spec.at("subdomain"), names::dns1123_label, errors);
-    non_negative(&spec.at("terminationGracePeriodSeconds"), errors);
 }
 
 fn host_namespaces(spec: &At<'_>, errors: &mut ErrorList) {

@@ -214,3 +214,28 @@ fn resizing_changes_resources_only() {
         assert_eq!(new["spec"]["nodeName"], "node-1");
     });
 }
+
+#[test]
+fn ephemeral_containers_are_added_later() {
+    const DEBUG: &str = "ephemeralContainers: [{name: debug, image: i}]";
+    pod(
+        &format!("containers: [{{name: c, image: i}}], {DEBUG}"),
+        &["spec.ephemeralContainers: Forbidden: cannot be set on create"],
+    );
+    super::with_bench(|bench| {
+        let (old, _) = bench.create("core.v1.Pod", "spec: {containers: [{name: c, image: i}]}");
+        let wanted = format!("spec: {{containers: [{{name: c, image: j}}], {DEBUG}}}");
+        let (new, errors) = bench.update("core.v1.Pod", "ephemeralcontainers", &old, &wanted);
+        assert_eq!(errors, [""; 0]);
+        assert_eq!(
+            (&new["spec"]["containers"][0]["image"], &new["spec"]["ephemeralContainers"][0]["name"]),
+            (&"i".into(), &"debug".into())
+        );
+        let (_, errors) =
+            bench.update("core.v1.Pod", "ephemeralcontainers", &new, "spec: {containers: [{name: c, image: i}]}");
+        assert_eq!(
+            errors,
+            ["spec.ephemeralContainers: Forbidden: existing ephemeral containers \"debug\" may not be removed\n"]
+        );
+    });
+}
