@@ -80,8 +80,8 @@ impl Connection {
         let mut state = self.0.lock();
         let gone = state.ended || state.closing;
         match state.slots.get_mut(&id) {
-            Some(slot) if slot.reset => Poll::Ready(Err(Error::Refused)),
             Some(slot) if slot.replied => Poll::Ready(Ok(())),
+            Some(slot) if slot.reset => Poll::Ready(Err(Error::Refused)),
             Some(slot) if !gone => {
                 slot.reader = Some(cx.waker().clone());
                 Poll::Pending
