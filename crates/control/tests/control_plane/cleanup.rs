@@ -29,17 +29,19 @@ where
         + serde::de::DeserializeOwned,
 {
     let api = Api::<K>::namespaced(plane.client(), namespace);
-    api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    api.create(&PostParams::default(), &serde_json::from_value(object).expect("an object"))
+        .await
+        .expect("the server agrees");
 }
 
 /// A namespace with a deployment and a service that has found its pods.
 async fn furnished(plane: &Plane) {
     let namespaces = Api::<Namespace>::all(plane.client());
-    let team = serde_json::from_value(json!({"metadata": {"name": "team"}})).unwrap();
-    namespaces.create(&PostParams::default(), &team).await.unwrap();
+    let team = serde_json::from_value(json!({"metadata": {"name": "team"}})).expect("a namespace");
+    namespaces.create(&PostParams::default(), &team).await.expect("the server agrees");
     let accounts = plane.informers.scoped::<ServiceAccount>(Scope::namespace("team"));
     within("the default service account", accounts.wait_until(|cache| !cache.is_empty())).await;
-    let mut web = serde_json::to_value(deployment()).unwrap();
+    let mut web = serde_json::to_value(deployment()).expect("string keys");
     web["metadata"]["namespace"] = "team".into();
     create::<Deployment>(plane, "team", web).await;
     let service = json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
@@ -66,7 +68,7 @@ async fn dependents_follow_their_owner() {
         furnished(&plane).await;
         let deployments = Api::<Deployment>::namespaced(plane.client(), "team");
         let options = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
-        deployments.delete("web", &options).await.unwrap();
+        deployments.delete("web", &options).await.expect("the server agrees");
         let (sets, pods) = (plane.informers.of::<ReplicaSet>(), plane.informers.of::<Pod>());
         let cache = plane.informers.of::<Deployment>();
         within("the end of the deployment", cache.wait_until(|cache| cache.is_synced() && cache.is_empty())).await;
@@ -88,7 +90,7 @@ async fn dependents_follow_their_owner() {
 async fn a_namespace_takes_its_content_along() {
     let plane = Plane::start_with(1, &["*"]).await;
     furnished(&plane).await;
-    Api::<Namespace>::all(plane.client()).delete("team", &DeleteParams::default()).await.unwrap();
+    Api::<Namespace>::all(plane.client()).delete("team", &DeleteParams::default()).await.expect("the server agrees");
     let namespaces = plane.informers.of::<Namespace>();
     let gone = namespaces.wait_until(|cache| cache.is_synced() && cache.get(None, "team").is_none());
     within("the end of the namespace", gone).await;
@@ -97,7 +99,7 @@ async fn a_namespace_takes_its_content_along() {
         let prefix = format!("/registry/{kind}/team/");
         let mut last = std::collections::BTreeMap::new();
         for line in log.iter().filter(|line| line.contains(&prefix)) {
-            let key = line.split(' ').nth(1).unwrap();
+            let key = line.split(' ').nth(1).expect("a key");
             last.insert(key.to_owned(), !line.ends_with(" deleted"));
         }
         last.values().filter(|present| **present).count()

@@ -30,7 +30,7 @@ fn deployment() -> Deployment {
             },
         },
     }))
-    .unwrap()
+    .expect("a deployment")
 }
 
 /// Waits until the rollout of `image` with `replicas` is done and nothing of older ones is left.
@@ -47,8 +47,8 @@ async fn rolled_out(plane: &Plane, image: &str, replicas: i32) {
     tokio::time::timeout(LONG, done).await.unwrap_or_else(|_| panic!("no rollout: {:#?}", deployments.list()));
     let settled = pods.wait_until(|cache| {
         let pods = cache.list_in("default");
-        let is_of = |pod: &Pod| pod.spec.as_ref().unwrap().containers[0].image.as_deref() == Some(image);
-        pods.len() == usize::try_from(replicas).unwrap() && pods.iter().all(|pod| is_of(pod))
+        let is_of = |pod: &Pod| pod.spec.iter().all(|spec| spec.containers[0].image.as_deref() == Some(image));
+        usize::try_from(replicas) == Ok(pods.len()) && pods.iter().all(|pod| is_of(pod))
     });
     tokio::time::timeout(LONG, settled).await.unwrap_or_else(|_| panic!("old pods are left: {:#?}", pods.list()));
 }
@@ -57,13 +57,16 @@ async fn rolled_out(plane: &Plane, image: &str, replicas: i32) {
 async fn story(seed: u64) -> Vec<String> {
     let plane = Plane::start(seed).await;
     let deployments = Api::<Deployment>::namespaced(plane.client(), "default");
-    deployments.create(&PostParams::default(), &deployment()).await.unwrap();
+    deployments.create(&PostParams::default(), &deployment()).await.expect("the server agrees");
     rolled_out(&plane, "web:1", 3).await;
     let patch = |patch: serde_json::Value| Patch::Merge(patch);
-    deployments.patch("web", &PatchParams::default(), &patch(json!({"spec": {"replicas": 5}}))).await.unwrap();
+    deployments
+        .patch("web", &PatchParams::default(), &patch(json!({"spec": {"replicas": 5}})))
+        .await
+        .expect("the server agrees");
     rolled_out(&plane, "web:1", 5).await;
     let template = json!({"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "web:2"}]}}}});
-    deployments.patch("web", &PatchParams::default(), &Patch::Strategic(template)).await.unwrap();
+    deployments.patch("web", &PatchParams::default(), &Patch::Strategic(template)).await.expect("the server agrees");
     rolled_out(&plane, "web:2", 5).await;
     plane.stop().await
 }

@@ -17,22 +17,22 @@ async fn a_pod_waits_for_its_node() {
     let client = plane.client();
     let nodes = Api::<Node>::all(client.clone());
     let cordon = |cordoned: bool| Patch::Merge(json!({"spec": {"unschedulable": cordoned}}));
-    nodes.patch("node-1", &PatchParams::default(), &cordon(true)).await.unwrap();
+    nodes.patch("node-1", &PatchParams::default(), &cordon(true)).await.expect("the server agrees");
     let pod = json!({"metadata": {"name": "big"}, "spec": {
         "nodeSelector": {"kubernetes.io/hostname": "node-1"},
         "containers": [{"name": "c", "image": "i"}],
     }});
     let pods = Api::<Pod>::namespaced(client.clone(), "default");
-    pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    pods.create(&PostParams::default(), &serde_json::from_value(pod).expect("a pod")).await.expect("the server agrees");
     let cache = plane.informers.of::<Pod>();
     let told = cache.wait_until(|cache| cache.list().iter().any(|pod| message(pod).is_some()));
     tokio::time::timeout(LONG, told).await.expect("the pod says why it waits");
     assert_eq!(
-        message(&cache.list()[0]).unwrap(),
+        message(&cache.list()[0]).expect("a message"),
         "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) were unschedulable. \
          no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
     );
-    nodes.patch("node-1", &PatchParams::default(), &cordon(false)).await.unwrap();
+    nodes.patch("node-1", &PatchParams::default(), &cordon(false)).await.expect("the server agrees");
     let placed =
         cache.wait_until(|cache| cache.list().iter().all(|pod| control::pods::node_name(pod) == Some("node-1")));
     tokio::time::timeout(LONG, placed).await.expect("the pod gets its place");
