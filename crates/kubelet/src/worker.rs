@@ -11,11 +11,12 @@ mod publish;
 mod sandbox;
 mod volumes;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
+use futures::future::{AbortHandle, AbortRegistration, Abortable, BoxFuture, FutureExt};
 use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -91,7 +92,8 @@ pub struct Worker {
     publisher: Publisher,
     probers: Probers,
     reports: mpsc::Receiver<Report>,
-    start: Option<AbortHandle>,
+    /// Operations that are given up when the pod has to go.
+    waiting: BTreeMap<&'static str, AbortHandle>,
     operations: FuturesUnordered<BoxFuture<'static, Done>>,
     updates: watch::Receiver<Update>,
     woken: Arc<Notify>,
@@ -126,7 +128,7 @@ impl Worker {
             again: None,
             publisher: Publisher::default(),
             reports,
-            start: None,
+            waiting: BTreeMap::new(),
             operations: FuturesUnordered::new(),
             updates,
             woken,
@@ -191,9 +193,8 @@ impl Worker {
 
     /// When to look again if nothing happens.
     fn deadline(&self) -> Option<Instant> {
-        let rotation = self.tokens.values().map(|token| token.rotate_at).min();
-        let at =
-            [self.again, self.publisher.retry_at, rotation.filter(|_| !self.refreshing)].into_iter().flatten().min()?;
+        let rotation = self.tokens.values().map(|token| token.rotate_at).min().filter(|_| self.shows_content());
+        let at = [self.again, self.publisher.retry_at, rotation].into_iter().flatten().min()?;
         let wait = Duration::try_from(at.duration_since(self.context.host.now())).unwrap_or_default();
         Some(Instant::now() + wait.max(Duration::from_millis(1)))
     }
@@ -217,10 +218,18 @@ impl Worker {
         let update = self.updates.borrow_and_update().clone();
         self.memory.forgotten |= update.gone;
         self.adopt(update.desired);
-        let ending = self.desired.deleted() || self.memory.forgotten;
-        if let Some(start) = self.start.take_if(|_| ending) {
-            start.abort();
+        if self.desired.deleted() || self.memory.forgotten {
+            // what only leads up is given up, and nothing that failed on the way delays the way down
+            std::mem::take(&mut self.waiting).values().for_each(AbortHandle::abort);
+            self.memory.retry_at = None;
+            self.failures = 0;
         }
+    }
+
+    /// Whether there are volumes whose content can be brought up to date now.
+    fn shows_content(&self) -> bool {
+        let ending = self.desired.deleted() || self.memory.forgotten;
+        self.memory.volumes == Volumes::Mounted && !self.refreshing && !ending
     }
 
     /// Takes a newer version of the object.
@@ -252,7 +261,7 @@ impl Worker {
         for action in step.actions {
             self.act(action, now);
         }
-        if self.stale && !self.refreshing && self.memory.volumes == Volumes::Mounted {
+        if self.stale && self.shows_content() {
             self.refresh_volumes();
         }
     }
@@ -320,7 +329,6 @@ impl Worker {
 
     fn started(&mut self, name: &str, result: Result<(), Option<containers::Failure>>, now: Timestamp) {
         self.memory.starting = None;
-        self.start = None;
         let memory = self.memory.of_mut(name);
         match result {
             Ok(()) => {
@@ -355,12 +363,18 @@ impl Worker {
         self.memory.retry_at = now.saturating_add(delay).ok();
     }
 
+    /// What ends an operation early when the pod has to go.
+    fn abortion(&mut self, what: &'static str) -> AbortRegistration {
+        let (handle, registration) = AbortHandle::new_pair();
+        self.waiting.insert(what, handle);
+        registration
+    }
+
     fn abortable<F>(&mut self, name: String, start: F)
     where
         F: Future<Output = Result<(), containers::Failure>> + Send + 'static,
     {
-        let (handle, registration) = AbortHandle::new_pair();
-        self.start = Some(handle);
+        let registration = self.abortion("start");
         self.run_operation(Abortable::new(start, registration).map(|result| {
             let result = match result {
                 Ok(result) => result.map_err(Some),

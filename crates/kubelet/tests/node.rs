@@ -1,5 +1,10 @@
 //! A kubelet with a real container runtime and an API in memory.
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests beside real processes, in real time")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests beside real processes, in real time"
+)]
 
 mod support {
     pub(crate) mod api;
@@ -60,8 +65,9 @@ fn pod(name: &str, spec: Value) -> Value {
     spec["hostNetwork"] = json!(true);
     for list in ["containers", "initContainers"] {
         for container in spec[list].as_array_mut().into_iter().flatten() {
-            container["image"] = container.get("image").cloned().unwrap_or(json!(IMAGE));
-            container["imagePullPolicy"] = container.get("imagePullPolicy").cloned().unwrap_or(json!("IfNotPresent"));
+            container["image"] = container.get("image").cloned().unwrap_or_else(|| json!(IMAGE));
+            container["imagePullPolicy"] =
+                container.get("imagePullPolicy").cloned().unwrap_or_else(|| json!("IfNotPresent"));
         }
     }
     json!({"metadata": {"name": name, "namespace": "ns", "labels": {"app": name}}, "spec": spec})

@@ -24,13 +24,16 @@ pub(super) struct Publisher {
 impl Worker {
     /// Sends what the API does not show yet; one request at a time.
     pub(super) fn publish(&mut self, now: Timestamp) {
-        if self.publisher.busy || self.memory.forgotten || self.publisher.retry_at.is_some_and(|at| at > now) {
+        if self.publisher.busy || (!self.memory.forgotten && self.publisher.retry_at.is_some_and(|at| at > now)) {
+            return;
+        }
+        self.publisher.retry_at = None;
+        if self.memory.forgotten {
             return;
         }
         let Some(status) = self.unpublished() else { return };
         let wanted = serde_json::to_value(&self.status).unwrap_or_default();
         self.publisher.busy = true;
-        self.publisher.retry_at = None;
         self.publisher.sent = Some((wanted, 0));
         let patch = Patch::Strategic(json!({"metadata": {"uid": self.desired.uid()}, "status": status}));
         let api: Api<Pod> = Api::namespaced(self.context.client.clone(), self.desired.namespace());

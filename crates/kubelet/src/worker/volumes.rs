@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::{AbortRegistration, Abortable};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodStatus;
 
@@ -30,15 +31,15 @@ impl Worker {
 
     pub(super) fn mount_volumes(&mut self) {
         self.memory.volumes = Volumes::Busy;
-        let content = self.content();
-        self.run_operation(async move { Done::Mounted(content.set_up().await) });
+        let (content, abortion) = (self.content(), self.abortion("content"));
+        self.run_operation(async move { Done::Mounted(content.set_up(abortion).await) });
     }
 
     pub(super) fn refresh_volumes(&mut self) {
         self.stale = false;
         self.refreshing = true;
-        let content = self.content();
-        self.run_operation(async move { Done::Refreshed(content.set_up().await) });
+        let (content, abortion) = (self.content(), self.abortion("content"));
+        self.run_operation(async move { Done::Refreshed(content.set_up(abortion).await) });
     }
 
     pub(super) fn unmount_volumes(&mut self) {
@@ -53,7 +54,9 @@ impl Worker {
     pub(super) fn mounted(&mut self, result: Result<SharedTokens, String>, now: Timestamp) {
         self.memory.volumes = if result.is_ok() { Volumes::Mounted } else { Volumes::Unknown };
         let result = result.map(|tokens| self.tokens = tokens);
-        self.settle(result.map_err(|why| (Some("FailedMount"), why)), now);
+        if !self.desired.deleted() && !self.memory.forgotten {
+            self.settle(result.map_err(|why| (Some("FailedMount"), why)), now);
+        }
     }
 
     pub(super) fn refreshed(&mut self, result: Result<SharedTokens, String>, now: Timestamp) {
@@ -101,10 +104,14 @@ struct Content {
 }
 
 impl Content {
-    /// Sets all volumes up; returns the tokens that are now in them.
-    async fn set_up(mut self) -> Result<SharedTokens, String> {
-        self.renew_tokens().await.map_err(|error| error.to_string())?;
-        let payloads = self.payloads().await.map_err(|error| error.to_string())?;
+    /// Sets all volumes up; returns the tokens that are now in them. Waiting for the API may be aborted.
+    async fn set_up(mut self, abortion: AbortRegistration) -> Result<SharedTokens, String> {
+        let gather = async {
+            self.renew_tokens().await?;
+            self.payloads().await
+        };
+        let gathered = Abortable::new(gather, abortion).await.map_err(|_| "the pod has to go".to_owned())?;
+        let payloads = gathered.map_err(|error| error.to_string())?;
         let generation = self.context.host.now().strftime("%Y_%m_%d_%H_%M_%S").to_string();
         let set_up = SetUp {
             dir: self.context.pod_dir(self.desired.uid()),
