@@ -1,7 +1,12 @@
 //! Roles over the wire: refusals, reviews, escalation.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use host::{Host, Tasks};
 use http::Method;
 use serde_json::{Value, json};
+use store::{Embedded, Store};
 
 use crate::cluster::{As, Cluster};
 
@@ -70,6 +75,18 @@ async fn bindings_take_effect_and_end() {
     let binding = format!("{RBAC}/namespaces/default/rolebindings/vi-view");
     assert_eq!(cluster.send(As::Admin, Method::DELETE, &binding, Value::Null).await.0, 200);
     cluster.eventually(vi, "/api/v1/namespaces/default/pods", 403).await;
+}
+
+#[tokio::test]
+async fn another_server_over_the_same_store_knows_the_bindings() {
+    let host = Host::system();
+    let store: Arc<dyn Store> = Arc::new(Embedded::memory(&host).unwrap());
+    let first = Cluster::over(store.clone(), Host { tasks: Tasks::new(), ..host.clone() }).await;
+    bind(&first, "default", "view", "vi").await;
+    first.host.tasks.drain(Duration::from_secs(10)).await;
+    let second = Cluster::over(store, Host { tasks: Tasks::new(), ..host }).await;
+    let vi = second.user("vi");
+    second.eventually(As::Certificate(&vi), "/api/v1/namespaces/default/pods", 200).await;
 }
 
 #[tokio::test]

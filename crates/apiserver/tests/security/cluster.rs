@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use pki::{Certified, Pki, Profile};
 use rustls::pki_types::ServerName;
 use serde_json::Value;
-use store::Embedded;
+use store::{Embedded, Store};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -41,6 +41,12 @@ pub(crate) enum As<'a> {
 impl Cluster {
     pub(crate) async fn start() -> Self {
         let host = Host::system();
+        let store = Arc::new(Embedded::memory(&host).unwrap());
+        Self::over(store, host).await
+    }
+
+    /// A server over a store that may hold a cluster already.
+    pub(crate) async fn over(store: Arc<dyn Store>, host: Host) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let pki = Pki::open(directory.path(), &host).unwrap();
         let certificate = pki.certificate("apiserver", &Profile::server("kube-apiserver", ["127.0.0.1"])).unwrap();
@@ -52,7 +58,7 @@ impl Cluster {
             authority: pki.authority().roots(),
             kubelet_client: pki.certificate("kubelet-client", &Profile::apiserver_kubelet_client()).unwrap(),
         });
-        let mut options = Options::new(Arc::new(Embedded::memory(&host).unwrap()), security);
+        let mut options = Options::new(store, security);
         options.listen = vec![Listen { address: "127.0.0.1:0".parse().unwrap(), tls }];
         options.bootstrap.push(apiserver::authorization::bootstrap());
         let (server, handle) = Server::new(options, &host);
