@@ -5,6 +5,7 @@
 //! engine takes a parsed `Value`, moving its strings and lists.
 
 mod engine;
+mod protobuf;
 mod scalar;
 mod yaml;
 
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 use crate::facts::Type;
 use engine::{Frame, Seed, State};
+pub use protobuf::ProtobufError;
 
 /// The text of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub enum DecodeError {
     TooDeep,
     #[error("the object is empty")]
     Empty,
+    #[error("parse protobuf: {0}")]
+    Protobuf(#[from] ProtobufError),
     #[error("parse JSON")]
     Json(#[source] serde_json::Error),
     #[error("parse YAML")]
@@ -102,6 +106,14 @@ pub fn decode(ty: &Type, bytes: &[u8], format: Format) -> Result<Decoded, Decode
         Format::Yaml => yaml::with_parser(bytes, |parser| Seed::root(ty, &Frame::ROOT, &mut state).deserialize(parser)),
     };
     state.finish(value)
+}
+
+/// Reads and normalises a built-in object of a type in its protobuf form: what typed clients send.
+///
+/// # Errors
+/// When the bytes are no such message, or a value is none of its field.
+pub fn decode_protobuf(ty: &Type, bytes: &[u8]) -> Result<Decoded, DecodeError> {
+    normalise(ty, protobuf::read(ty, bytes)?)
 }
 
 /// Normalises a parsed object.

@@ -26,7 +26,7 @@ pub mod resource;
 mod resources;
 mod table;
 
-pub use codec::{DecodeError, Decoded, Format, Issue, decode, encode, normalise};
+pub use codec::{DecodeError, Decoded, Format, Issue, decode, decode_protobuf, encode, normalise};
 pub use convert::{Conversion, ConvertError, convert, from_storage, to_storage};
 pub use defaults::default;
 pub use facts::{Facts, ListType, Node, Shape, Type, TypeFacts};
