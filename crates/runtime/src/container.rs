@@ -319,7 +319,7 @@ impl Container {
         match Status::load(&engine.layout.container(&self.id)) {
             Ok(Some(status)) => self.life.send_modify(|life| {
                 // An end that is known stays known, whatever the shim had time to write.
-                if !life.status.as_ref().is_some_and(|known| known.exit.is_some()) {
+                if life.status.as_ref().is_none_or(|known| known.exit.is_none()) {
                     life.status = Some(status);
                 }
             }),

@@ -104,7 +104,7 @@ impl Events {
     pub(crate) async fn next(&mut self) -> Option<Event> {
         let mut chunk = [0; 4096];
         loop {
-            match self.reader.next::<Event>() {
+            match self.reader.take::<Event>() {
                 Ok(Some((event, _))) => return Some(event),
                 Ok(None) => {}
                 Err(_) => return None,

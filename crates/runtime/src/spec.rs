@@ -82,7 +82,7 @@ pub(crate) fn container(record: &record::Container, around: &Surroundings<'_>) -
             NamespaceMode::Pod => Pids::Sandbox,
             NamespaceMode::Node => Pids::Host,
             NamespaceMode::Container => Pids::Own,
-            NamespaceMode::Target => Pids::Container(options.target_id.clone()),
+            NamespaceMode::Target => Pids::Container(options.target_id),
         },
         mounts: mounts(&config, &context, &around.layout.sandbox(&record.sandbox))?,
         devices: config.devices.iter().map(device).collect(),

@@ -77,7 +77,7 @@ impl Reader {
     }
 
     /// The next whole frame, if it is there, with the descriptors received so far.
-    pub fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
         let Some(length) = self.buffer.first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*length) as usize;
         if length > MAX_FRAME {
@@ -97,7 +97,7 @@ impl Reader {
 pub fn receive<T: DeserializeOwned>(stream: &UnixStream, reader: &mut Reader) -> io::Result<(T, Vec<OwnedFd>)> {
     let mut chunk = [0; 4096];
     loop {
-        if let Some(frame) = reader.next()? {
+        if let Some(frame) = reader.take()? {
             return Ok(frame);
         }
         if reader.fill(stream, &mut chunk)? == 0 {

@@ -153,7 +153,7 @@ impl Archive {
             match entry.link_name().attempt(what)? {
                 // Older archives have a layer that they share as a link.
                 Some(target) => {
-                    let parent = name.parent().unwrap_or(Path::new(""));
+                    let parent = name.parent().unwrap_or_else(|| Path::new(""));
                     links.push((name.clone(), normal(&parent.join(target))));
                 }
                 None => drop(entries.insert(name, (entry.raw_file_position(), entry.size()))),

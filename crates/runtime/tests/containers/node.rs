@@ -18,7 +18,7 @@ pub(crate) struct Node {
     pub(crate) data: tempfile::TempDir,
     pub(crate) instance: String,
     pub(crate) client: cri::Client,
-    host: Host,
+    pub(crate) host: Host,
 }
 
 impl Node {

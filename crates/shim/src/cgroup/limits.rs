@@ -101,7 +101,7 @@ impl Writer<'_> {
         let quota = resources.cpu_quota.map(|quota| quota.max(-1));
         if self.group.hierarchies.unified() {
             if quota.is_some() || resources.cpu_period.is_some() {
-                let quota = quota.filter(|quota| *quota > 0).map_or("max".into(), |quota| quota.to_string());
+                let quota = quota.filter(|quota| *quota > 0).map_or_else(|| "max".into(), |quota| quota.to_string());
                 let period = resources.cpu_period.unwrap_or(100_000);
                 self.set("cpu", "", "cpu.max", &format!("{quota} {period}"))?;
             }

@@ -45,7 +45,7 @@ impl Server {
 
     fn greet(&mut self, id: u64) -> io::Result<bool> {
         let Some(connection) = self.connections.get(id) else { return Ok(false) };
-        let Some((hello, _)) = connection.reader.next::<Hello>()? else { return Ok(false) };
+        let Some((hello, _)) = connection.reader.take::<Hello>()? else { return Ok(false) };
         let Some(version) = negotiate(&hello.versions) else {
             let message = format!("this shim speaks the versions {VERSIONS:?}, the runtime {:?}", hello.versions);
             connection.send(&Welcome::Refused { message }, Vec::new());
@@ -59,7 +59,7 @@ impl Server {
 
     fn next_request(&mut self, id: u64) -> io::Result<bool> {
         let Some(connection) = self.connections.get(id) else { return Ok(false) };
-        let Some((request, descriptors)) = connection.reader.next::<Request>()? else { return Ok(false) };
+        let Some((request, descriptors)) = connection.reader.take::<Request>()? else { return Ok(false) };
         let reply = self.handle(id, request, descriptors);
         let reply = reply.unwrap_or_else(|message| Some((Answer::Failed { message }, Vec::new())));
         if let Some((answer, descriptors)) = reply {
@@ -83,7 +83,7 @@ impl Server {
             }
             Request::Sockets => sockets().map(Some).map_err(|e| format!("making a socket in the sandbox: {e}")),
             Request::Forget { container } => {
-                self.containers.remove(&container).map(drop);
+                self.containers.remove(&container);
                 Ok(done(()))
             }
             Request::Watch => Ok(self.watch(id)),
@@ -135,12 +135,9 @@ impl Server {
     }
 
     fn signal(&mut self, container: &str, signal: i32, all: bool) -> Result<(), String> {
-        let signal = Signal::try_from(signal).map(|s| s as i32).or(if (32..=64).contains(&signal) {
-            Ok(signal)
-        } else {
-            Err(())
-        });
-        let signal = signal.map_err(|()| format!("signalling container {container}: no such signal"))?;
+        if !(1..=64).contains(&signal) {
+            return Err(format!("signalling container {container}: there is no signal {signal}"));
+        }
         let found = self.containers.get(container).ok_or_else(|| unknown(container))?;
         if found.has_ended() {
             return Ok(());

@@ -88,7 +88,7 @@ impl Launch {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return true,
             }
-            while let Ok(Some((report, descriptors))) = self.reader.next() {
+            while let Ok(Some((report, descriptors))) = self.reader.take() {
                 match report {
                     Report::Ready { user, warnings } => {
                         self.ready = Some((user, warnings));
