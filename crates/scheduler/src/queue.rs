@@ -33,6 +33,8 @@ pub(crate) struct Queue {
 struct Waiting {
     pod: Arc<PodInfo>,
     attempts: u32,
+    /// Why it had no place at the last try.
+    why: Option<String>,
     state: State,
 }
 
@@ -59,18 +61,17 @@ impl Queue {
     /// Adds a pod, or takes over its new form: a changed pod is worth a try at once.
     pub(crate) fn set(&mut self, pod: Arc<PodInfo>) {
         let uid = pod.uid.clone();
-        let attempts = match self.pods.get(&uid) {
-            Some(Waiting { state: State::InFlight, attempts, .. }) => {
-                let waiting = Waiting { pod, attempts: *attempts, state: State::InFlight };
-                self.pods.insert(uid, waiting);
+        let (attempts, why) = match self.pods.get_mut(&uid) {
+            Some(Waiting { pod: known, state: State::InFlight, .. }) => {
+                *known = pod;
                 return;
             }
-            Some(known) => known.attempts,
-            None => 0,
+            Some(known) => (known.attempts, known.why.take()),
+            None => (0, None),
         };
         self.remove(&uid);
         self.active.insert((order(&pod), uid.clone()));
-        self.pods.insert(uid, Waiting { pod, attempts, state: State::Active });
+        self.pods.insert(uid, Waiting { pod, attempts, why, state: State::Active });
     }
 
     pub(crate) fn remove(&mut self, uid: &str) {
@@ -103,12 +104,15 @@ impl Queue {
         Some(Arc::clone(&waiting.pod))
     }
 
-    /// No node would do: wait until something changes that concerns these plugins.
-    pub(crate) fn reject(&mut self, uid: &str, rejected_by: Vec<&'static str>, now: Instant) {
-        let Some(waiting) = self.pods.get_mut(uid) else { return };
+    /// No node would do: wait until something changes that concerns these plugins. Returns whether `why` is news.
+    pub(crate) fn reject(&mut self, uid: &str, rejected_by: Vec<&'static str>, why: &str, now: Instant) -> bool {
+        let Some(waiting) = self.pods.get_mut(uid) else { return false };
         let (backoff, until) = (now + backoff(waiting.attempts), now + LONGEST_WAIT);
         waiting.state = State::Unschedulable { rejected_by, backoff, until };
         self.timeline.insert((until, uid.into()));
+        let news = waiting.why.as_deref() != Some(why);
+        waiting.why = Some(why.to_owned());
+        news
     }
 
     /// The try failed for another reason than the cluster's state: try again after a while.
@@ -195,14 +199,14 @@ mod tests {
         let (mut queue, now) = (Queue::default(), Instant::now());
         queue.set(pod("a", 0));
         queue.pop();
-        queue.reject("a", vec!["TaintToleration"], now);
+        assert!(queue.reject("a", vec!["TaintToleration"], "why", now), "it is news");
         queue.happened(ClusterEvent::PodGone, now);
         assert!(names(&mut queue).is_empty());
         queue.happened(ClusterEvent::Node, now);
         assert!(names(&mut queue).is_empty(), "it backs off");
         queue.promote(now + FIRST_BACKOFF);
         assert_eq!(names(&mut queue), ["a"]);
-        queue.reject("a", vec!["TaintToleration"], now);
+        assert!(!queue.reject("a", vec!["TaintToleration"], "why", now), "it was said before");
         queue.happened(ClusterEvent::Node, now + LONGEST_BACKOFF);
         assert_eq!(names(&mut queue), ["a"], "the back-off is over");
     }
@@ -212,7 +216,7 @@ mod tests {
         let (mut queue, now) = (Queue::default(), Instant::now());
         queue.set(pod("a", 0));
         queue.pop();
-        queue.reject("a", vec![], now);
+        queue.reject("a", vec![], "why", now);
         assert_eq!(queue.next_due(), Some(now + LONGEST_WAIT));
         queue.promote(now + LONGEST_WAIT);
         assert_eq!(names(&mut queue), ["a"]);

@@ -229,8 +229,11 @@ impl State {
                 }
                 Decision::Reject(rejection) => {
                     let message = explain(&rejection);
-                    self.queue.reject(&pod.uid, rejection.plugins, Instant::now());
-                    bindings.push(Box::pin(binder.tell(pod, now, message)));
+                    let news = self.queue.reject(&pod.uid, rejection.plugins, &message, Instant::now());
+                    binder.warn(&pod, &message);
+                    if news {
+                        bindings.push(Box::pin(binder.tell(pod, now, message)));
+                    }
                 }
             }
         }

@@ -88,9 +88,13 @@ impl Binder {
         }
     }
 
-    /// Says in the pod's status and in an event why it has no place.
+    /// Says in an event why the pod has no place.
+    pub(super) fn warn(&self, pod: &PodInfo, message: &str) {
+        self.recorder.record(report(pod, true, "FailedScheduling", message.to_owned()));
+    }
+
+    /// Says in the pod's status why it has no place.
     pub(super) async fn tell(&self, pod: Arc<PodInfo>, now: Timestamp, message: String) -> Bound {
-        self.recorder.record(report(&pod, true, "FailedScheduling", message.clone()));
         let condition = json!({
             "type": "PodScheduled",
             "status": "False",

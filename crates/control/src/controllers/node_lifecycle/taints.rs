@@ -28,7 +28,12 @@ pub(super) fn sync(node: &Node, now: Timestamp) -> Option<Change> {
     let old = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
     let mut taints = old.clone();
     for (kind, status, key) in CONDITION_TAINTS {
-        let holds = condition(node, kind).is_some_and(|condition| condition.status == *status);
+        let known = condition(node, kind);
+        // A node that has not reported yet keeps the taint that it was admitted with.
+        if known.is_none() && *kind == "Ready" {
+            continue;
+        }
+        let holds = known.is_some_and(|condition| condition.status == *status);
         set(&mut taints, key, NO_SCHEDULE, holds, None);
         if *kind == "Ready" {
             set(&mut taints, key, NO_EXECUTE, holds, Some(now));

@@ -72,3 +72,12 @@ fn cordoned_nodes_are_tainted_and_labels_mirrored() {
     assert_eq!(taints(&sim), ["unschedulable:NoSchedule"]);
     assert_eq!(sim.all::<Node>()[0].metadata.labels.as_ref().unwrap()["beta.kubernetes.io/os"], "linux");
 }
+
+#[test]
+fn a_node_that_has_not_reported_keeps_its_taint() {
+    let node = "- {kind: Node, metadata: {name: node-1, creationTimestamp: '2026-01-01T00:00:00Z'}, \
+        spec: {taints: [{key: node.kubernetes.io/not-ready, effect: NoSchedule}]}}";
+    let mut sim = Sim::new(&[&CONTROLLER], node);
+    sim.settle(ROUNDS);
+    assert_eq!(taints(&sim), ["not-ready:NoSchedule"]);
+}
