@@ -27,6 +27,11 @@ use crate::storage::Storage;
 /// How long a read waits for the cache to see a revision, as upstream does.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a change is given to arrive by itself.
+const NUDGE_AFTER: Duration = Duration::from_millis(100);
+/// Belongs to no resource.
+const NUDGE_KEY: &str = "/registry/progress";
+
 /// All cached resources.
 #[derive(Debug)]
 pub struct Cache {
@@ -98,13 +103,33 @@ impl Cache {
             return Ok(());
         }
         self.storage.store.progress().await.map_err(Error::from)?;
-        let mut progress = self.progress.subscribe();
-        let seen = tokio::time::timeout(PATIENCE, progress.wait_for(|seen| *seen >= revision)).await;
-        if seen.is_ok() {
+        if tokio::time::timeout(NUDGE_AFTER, self.seen(revision)).await.is_ok() {
+            return Ok(());
+        }
+        if !self.storage.store.reports_progress() {
+            self.nudge(revision).await?;
+        }
+        if tokio::time::timeout(PATIENCE - NUDGE_AFTER, self.seen(revision)).await.is_ok() {
             return Ok(());
         }
         let text = format!("Too large resource version: {revision}, current: {}", self.progress());
         Err(Error::timeout(text, 1).cause("ResourceVersionTooLarge", "Too large resource version", ""))
+    }
+
+    async fn seen(&self, revision: u64) {
+        let mut progress = self.progress.subscribe();
+        let _ = progress.wait_for(|seen| *seen >= revision).await;
+    }
+
+    /// Makes a change that the feed will see. A store that does not say how far an idle watch has come has moved on
+    /// without a change under our prefix; this change shows that there was none before it. A revision that the store
+    /// has not reached is not worth one.
+    async fn nudge(&self, revision: u64) -> Result<()> {
+        if self.storage.store.revision().await? < revision {
+            return Ok(());
+        }
+        let expect = store::Expect::Any;
+        self.storage.store.put(NUDGE_KEY, bytes::Bytes::new(), expect, None).await.map(drop).map_err(Error::from)
     }
 
     /// Waits for the first load.

@@ -3,6 +3,7 @@
 mod cases;
 mod delete;
 mod discovery;
+mod etcd;
 mod list;
 mod rows;
 mod server;
