@@ -163,7 +163,7 @@ impl Candidate {
         if spec.holder_identity.as_deref() != Some(&self.identity) {
             return;
         }
-        spec.holder_identity = Some(String::new());
+        spec.holder_identity = None;
         spec.lease_duration_seconds = Some(1);
         spec.renew_time = Some(MicroTime(host.now()));
         if let Err(error) = leases.replace(self.lease, &PostParams::default(), &lease).await {

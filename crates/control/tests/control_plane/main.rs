@@ -2,6 +2,7 @@
 //! memory. The same seed gives the same log of store revisions twice.
 
 mod cleanup;
+mod electing;
 mod placing;
 mod plane;
 

@@ -60,6 +60,10 @@ impl Plane {
         self.handle.client(User::new("tester"))
     }
 
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// Stops everything and returns every change of the store: revision, key, bytes.
     pub(crate) async fn stop(self) -> Vec<String> {
         let Self { host, handle, informers, log } = self;
