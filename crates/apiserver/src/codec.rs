@@ -9,14 +9,32 @@ use crate::error::{Error, Result};
 use crate::parameters::FieldValidation;
 use crate::pipeline::Warnings;
 
-const ACCEPTED: [&str; 2] = ["application/json", "application/yaml"];
+const ACCEPTED: [&str; 3] = ["application/json", "application/yaml", PROTOBUF];
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
-/// The format of a request's body; JSON when it does not say.
-pub(crate) fn format_of(headers: &HeaderMap) -> Result<Format> {
+/// How a request's body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text(Format),
+    Protobuf,
+}
+
+impl Form {
+    fn decode(self, ty: &Type, body: &[u8]) -> std::result::Result<Decoded, schema::DecodeError> {
+        match self {
+            Self::Text(format) => schema::decode(ty, body, format),
+            Self::Protobuf => schema::decode_protobuf(ty, body),
+        }
+    }
+}
+
+/// The form of a request's body; JSON when it does not say.
+pub(crate) fn form_of(headers: &HeaderMap) -> Result<Form> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
     match media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "" | "*/*" | "application/json" => Ok(Format::Json),
-        "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Format::Yaml),
+        "" | "*/*" | "application/json" => Ok(Form::Text(Format::Json)),
+        "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Form::Text(Format::Yaml)),
+        PROTOBUF => Ok(Form::Protobuf),
         _ => Err(Error::unsupported_media_type(&ACCEPTED)),
     }
 }
@@ -25,12 +43,12 @@ pub(crate) fn format_of(headers: &HeaderMap) -> Result<Format> {
 pub(crate) fn read(
     served: &Served,
     body: &Bytes,
-    format: Format,
+    form: Form,
     validation: FieldValidation,
     warnings: &Warnings,
 ) -> Result<Value> {
     let (api_version, kind) = (served.api_version(), &*served.resource.kind);
-    read_as(served.ty(), &api_version, kind, body, format, validation, warnings)
+    read_as(served.ty(), &api_version, kind, body, form, validation, warnings)
 }
 
 /// The same for bodies of another kind than the resource's.
@@ -39,11 +57,11 @@ pub(crate) fn read_as(
     api_version: &str,
     kind: &str,
     body: &Bytes,
-    format: Format,
+    form: Form,
     validation: FieldValidation,
     warnings: &Warnings,
 ) -> Result<Value> {
-    let decoded = schema::decode(ty, body, format).map_err(|error| unreadable(&error, api_version, kind))?;
+    let decoded = form.decode(ty, body).map_err(|error| unreadable(&error, api_version, kind))?;
     check(ty, decoded, api_version, kind, validation, warnings)
 }
 

@@ -165,14 +165,14 @@ impl Ask<'_> {
 
     /// The body as an object of the kind that goes with the path, in the version of the request.
     fn read_body(&self, options: &WriteOptions) -> Result<Value> {
-        let format = codec::format_of(self.headers)?;
+        let form = codec::form_of(self.headers)?;
         let (scope, validation) = (&self.scope, options.field_validation);
         let body = scope.served.resource.subresource(&scope.target.subresource).and_then(|sub| sub.body.as_ref());
         match body {
-            None => codec::read(&scope.served, &self.body, format, validation, scope.warnings),
+            None => codec::read(&scope.served, &self.body, form, validation, scope.warnings),
             Some(gvk) => {
                 let ty = body_type(gvk)?;
-                codec::read_as(&ty, &gvk.api_version(), &gvk.kind, &self.body, format, validation, scope.warnings)
+                codec::read_as(&ty, &gvk.api_version(), &gvk.kind, &self.body, form, validation, scope.warnings)
             }
         }
     }

@@ -5,6 +5,7 @@ use schema::Type;
 use serde_json::{Value, json};
 
 use super::{OPTIONS_GROUP, Query, dry_run};
+use crate::codec;
 use crate::error::{Error, Result};
 
 /// What becomes of an object's dependents.
@@ -146,6 +147,9 @@ mod tests {
         let body = br#"{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"u"},"dryRun":["All"]}"#;
         let options = DeleteOptions::parse(&query(""), body).expect("options");
         assert_eq!((options.uid.as_deref(), options.dry_run), (Some("u"), true));
+        let protobuf = b"k8s\0\x0a\x13\x0a\x02v1\x12\x0dDeleteOptions\x12\x02\x08\x07";
+        let options = DeleteOptions::parse(&query(""), protobuf).expect("options");
+        assert_eq!(options.grace_period_seconds, Some(7));
         for bad in ["[]", "{", r#"{"propagationPolicy":"x"}"#, r#"{"dryRun":["x"]}"#, r#"{"kind":"Pod"}"#] {
             assert!(DeleteOptions::parse(&query(""), bad.as_bytes()).is_err(), "{bad}");
         }
