@@ -125,7 +125,7 @@ impl Node {
     ) -> (i32, String) {
         let mut config = shell(script);
         change(&mut config);
-        let container = self.run(pod, config).await;
+        let container = Box::pin(self.run(pod, config)).await;
         let status = self.ended(&container).await;
         (status.exit_code, self.printed(&container).await)
     }
