@@ -20,6 +20,7 @@ use host::{Host, Ready, Role};
 use informer::Informers;
 use kubelet::{Kubelet, Options};
 use serde_json::{Value, json};
+use streaming::client::Carrier;
 use support::api::Api;
 use support::caller::{Caller, pair};
 use support::containerd::Containerd;
@@ -169,6 +170,7 @@ async fn live_and_die(dir: &Path, socket: &Path, runtime: &str) {
         is_replaced_when_not_alive(&api),
         takes_too_long(&api),
         says_last_words(&api),
+        goes_while_it_waits(&api),
         is_seen_and_entered(&api, &node.caller),
     );
     survives_the_kubelet(&api, node, dir, socket).await;
@@ -199,10 +201,12 @@ async fn is_seen_and_entered(api: &Api, caller: &Caller) {
     assert_eq!(caller.get("/containerLogs/ns/seen/c?previous=true", "admin").await.0, 400);
     let (status, pods) = caller.get("/pods", "admin").await;
     assert!(status == 200 && pods.contains("\"seen\""), "{pods}");
-    let (output, ended) =
-        caller.exec("/exec/ns/seen/c?command=sh&command=-c&command=echo+$((6*7))&output=1", "admin").await;
-    assert_eq!(output, "42\n");
-    assert!(ended.contains("Success"), "{ended}");
+    for carrier in [Carrier::Spdy, Carrier::WebSocket] {
+        let path = "/exec/ns/seen/c?command=sh&command=-c&command=echo+$((6*7))&output=1";
+        let (output, ended) = caller.exec(carrier, path, "admin").await;
+        assert_eq!(output, "42\n");
+        assert!(ended.contains("Success"), "{ended}");
+    }
     let follow = caller.get("/containerLogs/ns/seen/c?follow=true", "admin");
     let end = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -211,6 +215,15 @@ async fn is_seen_and_entered(api: &Api, caller: &Caller) {
     let ((status, log), ()) = tokio::join!(follow, end);
     assert_eq!((status, log.as_str()), (200, "one\ntwo\n"));
     api.wait("pods", "ns/seen", |pod| pod.is_none()).await;
+}
+
+/// A pod that waits for something that never comes can be deleted all the same.
+async fn goes_while_it_waits(api: &Api) {
+    let volumes = json!([{"name": "lost", "configMap": {"name": "lost"}}]);
+    api.put("pods", pod("lost", json!({"containers": [shell("c", "true")], "volumes": volumes})));
+    api.wait("pods", "ns/lost", waiting("ContainerCreating")).await;
+    api.delete_pod("ns/lost", 30);
+    api.wait("pods", "ns/lost", |pod| pod.is_none()).await;
 }
 
 /// Volumes, environment, hooks, readiness, live updates, deletion.

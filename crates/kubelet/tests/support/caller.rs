@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use kubelet::Serving;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use streaming::client::{Carrier, exec_request, exec_websocket};
+use streaming::client::{Carrier, exec_request, exec_spdy, exec_websocket};
 use streaming::{Streams, Upgrade};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -77,14 +77,17 @@ impl Caller {
     }
 
     /// What a command in a container prints, and the status of its end.
-    pub(crate) async fn exec(&self, path: &str, token: &str) -> (String, String) {
-        let mut request = exec_request(path, Carrier::WebSocket, V4).unwrap();
+    pub(crate) async fn exec(&self, carrier: Carrier, path: &str, token: &str) -> (String, String) {
+        let mut request = exec_request(path, carrier, V4).unwrap();
         let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
         request.headers_mut().insert(header::AUTHORIZATION, bearer);
         let upgrade = streaming::upgrade(self.connect().await, request, &self.tasks).await.unwrap();
         let Upgrade::Switched { io, .. } = upgrade else { panic!("refused: {upgrade:?}") };
         let streams = Streams { stdin: false, stdout: true, stderr: false, tty: false };
-        let mut session = exec_websocket(io, V4, streams, &self.tasks).await.unwrap();
+        let mut session = match carrier {
+            Carrier::Spdy => exec_spdy(io, streams, &self.tasks).await.unwrap(),
+            Carrier::WebSocket => exec_websocket(io, V4, streams, &self.tasks).await.unwrap(),
+        };
         let mut stdout = String::new();
         session.stdout.take().unwrap().read_to_string(&mut stdout).await.unwrap();
         (stdout, String::from_utf8_lossy(&session.status().await.unwrap()).into_owned())
