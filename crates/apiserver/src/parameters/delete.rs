@@ -5,7 +5,6 @@ use schema::Type;
 use serde_json::{Value, json};
 
 use super::{OPTIONS_GROUP, Query, dry_run};
-use crate::codec;
 use crate::error::{Error, Result};
 
 /// What becomes of an object's dependents.
