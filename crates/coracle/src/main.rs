@@ -1,3 +1,7 @@
-//! A complete Kubernetes in one binary: command line, configuration and the wiring of roles.
+//! The `coracle` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    coracle::main(std::env::args_os())
+}

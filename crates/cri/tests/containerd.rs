@@ -1,5 +1,9 @@
 //! Talks to a real containerd of its own (root, state and socket in a temporary directory).
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says why it is skipped and panics when its set-up fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test says why it is skipped and panics when its set-up fails"
+)]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hickory_proto::rr::Name;
-use host::{Host, OnEnd, Ready, Role, RoleError};
+use host::{Host, Ready, Role, RoleError};
 use informer::{Cache, Change, Index, Informers, Key};
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Namespace, Service};
@@ -96,18 +96,19 @@ async fn serve(options: Options, host: &Host, ready: &Ready) -> Result<(), RoleE
         })?;
     let listeners = server.addresses();
     server.start();
-    if let Some(publication) = options.publication {
-        let (informers, shutdown) = (options.informers.clone(), host.shutdown());
-        host.tasks.spawn("dns-publish", OnEnd::Expected, async move {
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => {}
-                () = keep_published(&informers, &publication, &listeners) => {}
-            }
-        });
+    let publish = async {
+        if let Some(publication) = &options.publication {
+            ready.report("publishing the Service of cluster DNS");
+            keep_published(&options.informers, publication, &listeners).await;
+        }
+        ready.done();
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        () = subscriptions.follow(&sources, &responder) => {}
+        () = publish => {}
     }
-    ready.done();
-    subscriptions.follow(&sources, &responder).await;
     Err(RoleError::new("watching Services, EndpointSlices and Namespaces", "the watch ended"))
 }
 

@@ -42,7 +42,10 @@ impl Image {
         let mut layer = Layer::new();
         layer.directory("www", 0o755)?.file("www/index.html", 0o644, page.as_bytes())?;
         let entrypoint = json!(["/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/www"]);
-        Ok(Self::busybox(name)?.layer(layer.finish()?).config("Entrypoint", entrypoint).config("Cmd", Value::Null))
+        let web =
+            Self::busybox(name)?.layer(layer.finish()?).config("Entrypoint", entrypoint).config("Cmd", Value::Null);
+        // As process 1 it has no handler for SIGTERM, which the kernel then withholds: ending it would take all its grace.
+        Ok(web.config("StopSignal", json!("SIGKILL")))
     }
 
     /// Puts a layer (a tar archive) on top.

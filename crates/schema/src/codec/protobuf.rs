@@ -74,7 +74,13 @@ fn type_meta(bytes: &[u8]) -> Result<Map<String, Value>, ProtobufError> {
     Ok(names)
 }
 
-fn message(facts: &Facts, ty: &TypeFacts, bytes: &[u8], depth: usize, object: &mut Map<String, Value>) -> Result<(), ProtobufError> {
+fn message(
+    facts: &Facts,
+    ty: &TypeFacts,
+    bytes: &[u8],
+    depth: usize,
+    object: &mut Map<String, Value>,
+) -> Result<(), ProtobufError> {
     inlined(facts, ty, bytes, [0, 0], depth, object)
 }
 
@@ -113,7 +119,13 @@ fn deeper(ty: &TypeFacts, outer: [u16; 2], number: u64) -> Option<[u16; 2]> {
     ty.fields.iter().any(inside).then_some(below)
 }
 
-fn put(facts: &Facts, field: &Field, wire: Wire<'_>, depth: usize, object: &mut Map<String, Value>) -> Result<(), ProtobufError> {
+fn put(
+    facts: &Facts,
+    field: &Field,
+    wire: Wire<'_>,
+    depth: usize,
+    object: &mut Map<String, Value>,
+) -> Result<(), ProtobufError> {
     let number = u64::from(field.number.own);
     match &field.shape {
         Shape::List(item) => {
@@ -137,7 +149,14 @@ fn put(facts: &Facts, field: &Field, wire: Wire<'_>, depth: usize, object: &mut 
 }
 
 /// One item of a list, or several packed numbers.
-fn items(facts: &Facts, item: &Shape, wire: Wire<'_>, number: u64, depth: usize, list: &mut Vec<Value>) -> Result<(), ProtobufError> {
+fn items(
+    facts: &Facts,
+    item: &Shape,
+    wire: Wire<'_>,
+    number: u64,
+    depth: usize,
+    list: &mut Vec<Value>,
+) -> Result<(), ProtobufError> {
     match (item, wire) {
         (Shape::Int32 | Shape::Int64 | Shape::Bool, Wire::Bytes(mut packed)) => {
             while !packed.is_empty() {
@@ -150,7 +169,13 @@ fn items(facts: &Facts, item: &Shape, wire: Wire<'_>, number: u64, depth: usize,
     Ok(())
 }
 
-fn entry(facts: &Facts, shape: &Shape, wire: Wire<'_>, number: u64, depth: usize) -> Result<(String, Value), ProtobufError> {
+fn entry(
+    facts: &Facts,
+    shape: &Shape,
+    wire: Wire<'_>,
+    number: u64,
+    depth: usize,
+) -> Result<(String, Value), ProtobufError> {
     let Wire::Bytes(bytes) = wire else { return Err(ProtobufError::Wire(number)) };
     let (mut key, mut found) = (String::new(), None);
     for field in Message(bytes) {
