@@ -31,7 +31,6 @@ impl Printed {
     }
 
     /// The standard output of a command that must have succeeded.
-    #[must_use]
     pub fn expect(self, what: &str) -> String {
         assert!(self.ok, "{what} failed\nstdout: {}\nstderr: {}", self.stdout, self.stderr);
         self.stdout

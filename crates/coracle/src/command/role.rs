@@ -39,7 +39,7 @@ async fn until_failed(supervisor: &mut Supervisor) -> Failure {
 
 async fn role(verb: Verb, host: &Host) -> Result<Box<dyn Role>, Failure> {
     match verb {
-        Verb::Apiserver(options) => apiserver(options, host).await,
+        Verb::Apiserver(options) => Box::pin(apiserver(options, host)).await,
         Verb::Scheduler(options) => {
             Ok(control_plane::scheduler(informers(&options, host).await?, &process_identity()?))
         }

@@ -1,4 +1,5 @@
 //! A developer's first minutes on a real cluster: the built program, real containers, upstream's kubectl.
+#![expect(clippy::print_stdout, reason = "a test that takes minutes says where it is, and a skipped one why")]
 
 mod image;
 mod life;
