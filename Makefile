@@ -34,8 +34,8 @@ test: setup-test embedded ## every test of the test tier
 bench: build ## figures beside the budgets
 	cargo run --quiet --release -p xtask -- bench
 
-soak: setup-test embedded ## long rounds of the fault tests
-	cargo test --release --workspace -- --ignored soak
+soak: setup-test embedded ## the long tests: figures and rounds that do not fit `make test`
+	cargo test --release --workspace -- --ignored --nocapture --test-threads=1
 
 advisories: setup-lint ## known vulnerabilities in dependencies (fetches a database)
 	cargo deny check advisories

@@ -26,6 +26,7 @@ pub(crate) use patch::Patch;
 pub(crate) use scale::{Rescale, scale_of};
 pub(crate) use view::{Form, View};
 
+use crate::access::Authorizer;
 use crate::admit::{Admission, Admitted, Operation};
 use crate::allocator::Allocators;
 use crate::cache::{self, Cache};
@@ -46,6 +47,8 @@ pub(crate) struct Registry {
     pub(crate) cache: Arc<Cache>,
     pub(crate) objects: Objects,
     pub(crate) allocators: Allocators,
+    /// Asked again where one request does what is another verb's business.
+    pub(crate) authorizer: Arc<dyn Authorizer>,
     pub(crate) admission: Vec<Arc<dyn Admission>>,
     pub(crate) limits: Limits,
     pub(crate) leases: crate::lease::Leases,

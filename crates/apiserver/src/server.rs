@@ -76,6 +76,7 @@ impl Server {
             objects: objects.clone(),
             allocators: Allocators::new(&service_cidrs, NODE_PORTS, storage, &table)
                 .map_err(|e| RoleError::new("reading the address ranges of Services", e))?,
+            authorizer: security.authorizer.clone(),
             admission: security.admission.clone(),
             limits,
             leases: Leases::default(),

@@ -15,6 +15,7 @@ use crate::control_plane::{self, Exposure, component};
 use crate::failure::chain;
 use crate::grammar::Up;
 use crate::instance::Instance;
+use crate::mounts;
 use crate::node::{self, Node};
 use crate::ranges::Ranges;
 use crate::sandboxes;
@@ -84,6 +85,12 @@ impl Cluster {
         }
     }
 
+    /// Stops after a failure: pods go on, but where there are none nothing half-made stays either.
+    pub(crate) async fn give_up(self) -> Result<(), Failure> {
+        let stop = if sandboxes::are_none(&self.cri_socket).await { Stop::WithPods } else { Stop::LeavePods };
+        self.stop(stop).await
+    }
+
     /// Stops every role, and the pods if so told.
     pub(crate) async fn stop(self, stop: Stop) -> Result<(), Failure> {
         self.roles.stop().await;
@@ -131,6 +138,7 @@ async fn leave_nothing(instance: &Instance) {
     if let Err(error) = Network::cleanup(&instance.id, &instance.path("network")).await {
         tracing::warn!(error = chain(&error), "removing the pod network");
     }
+    mounts::detach_below(&instance.path("kubelet"));
     kubelet::cgroup::remove(&node::cgroup_root(instance));
 }
 

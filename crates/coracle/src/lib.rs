@@ -6,6 +6,7 @@ mod control_plane;
 mod failure;
 mod grammar;
 mod instance;
+mod mounts;
 mod node;
 mod pod_network;
 mod progress;

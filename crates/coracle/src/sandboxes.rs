@@ -30,6 +30,13 @@ pub(crate) async fn stop_all(socket: &Path, node: Option<&str>) -> Result<(), Fa
     Err(Failure::new(what(), failed.join("; ")).next("run `coracle down` again"))
 }
 
+/// Whether the runtime at `socket` surely holds no pods.
+pub(crate) async fn are_none(socket: &Path) -> bool {
+    let Ok(mut client) = cri::connect(socket).await else { return false };
+    let listed = client.runtime.list_pod_sandbox(ListPodSandboxRequest::default()).await;
+    listed.is_ok_and(|answer| answer.into_inner().items.is_empty())
+}
+
 async fn stop_one(mut client: Client, sandbox: &PodSandbox) -> Result<(), String> {
     let id = sandbox.id.clone();
     let words = |e: tonic::Status| format!("pod sandbox {id}: {}", e.message());

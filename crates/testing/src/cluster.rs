@@ -14,6 +14,7 @@ pub struct Cluster {
     program: PathBuf,
     machine: Machine,
     home: TempDir,
+    listen: &'static str,
 }
 
 /// What a program printed, and whether it succeeded.
@@ -38,10 +39,15 @@ impl Printed {
 }
 
 impl Cluster {
-    /// Starts `program up --detach` on `machine`.
+    /// Starts `program up --detach` on `machine`, with the API server on its usual address.
     pub fn start(program: &Path, machine: Machine) -> Result<Self, String> {
+        Self::start_at(program, machine, "127.0.0.1:6443")
+    }
+
+    /// The same with the API server on the address `listen`.
+    pub fn start_at(program: &Path, machine: Machine, listen: &'static str) -> Result<Self, String> {
         let home = TempDir::with_prefix("coracle-test-").map_err(|e| e.to_string())?;
-        let cluster = Self { program: program.to_owned(), machine, home };
+        let cluster = Self { program: program.to_owned(), machine, home, listen };
         cluster.up()?;
         Ok(cluster)
     }
@@ -49,7 +55,10 @@ impl Cluster {
     /// Starts the cluster (again).
     pub fn up(&self) -> Result<String, String> {
         let mut command = self.coracle("up");
-        command.args(["--detach", "--node-name", "node"]).arg("--kubeconfig").arg(self.kubeconfig());
+        command
+            .args(["--detach", "--node-name", "node", "--listen", self.listen])
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig());
         let printed = run(&mut command);
         if printed.ok { Ok(printed.stdout) } else { Err(printed.stderr) }
     }

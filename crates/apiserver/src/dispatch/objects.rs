@@ -54,9 +54,13 @@ impl Dispatch {
         let view = ask.view(&self.registry, true)?;
         let options = ListOptions::parse(&ask.query, true)?;
         let mut filter = filter(&ask.scope, &options)?;
-        // The legacy form names the object in the path.
-        if filter.name.is_none() && !ask.scope.target.name.is_empty() {
-            filter.name = Some(ask.scope.target.name.as_str().into());
+        // The legacy form names the object in the path, which is what the caller was authorized for.
+        let name = ask.scope.target.name.as_str();
+        if !name.is_empty() {
+            if filter.name.as_deref().is_some_and(|wanted| wanted != name) {
+                return Err(Error::bad_request("the field selector and the path name different objects"));
+            }
+            filter.name = Some(name.into());
         }
         let body = self.registry.watch(&ask.scope, filter, view, &options).await?;
         Ok(respond::with(StatusCode::OK, respond::JSON, body))

@@ -89,6 +89,7 @@ impl Removal<'_> {
         else {
             return Grace::None;
         };
+        let seconds = seconds.min(LONGEST_GRACE);
         let end = self.registry.host.now() + SignedDuration::from_secs(seconds);
         set(object, "deletionTimestamp", object::time::seconds(end));
         set(object, "deletionGracePeriodSeconds", seconds);
@@ -96,6 +97,9 @@ impl Removal<'_> {
         Grace::Begun(seconds)
     }
 }
+
+/// Longest time in seconds that an object may take to end: beyond it no date can be written.
+const LONGEST_GRACE: i64 = 2_147_483_647;
 
 /// A deletion under way can only be made shorter.
 fn shorten(object: &mut Value, requested: Option<i64>) -> Grace {
@@ -105,7 +109,8 @@ fn shorten(object: &mut Value, requested: Option<i64>) -> Grace {
     }
     let Some(seconds) = requested.filter(|seconds| *seconds < present) else { return Grace::Pending };
     if let Some(end) = object::time::parse(text(object, "deletionTimestamp")) {
-        let end = end - SignedDuration::from_secs(present - seconds);
+        let earlier = SignedDuration::from_secs(present.saturating_sub(seconds).clamp(0, LONGEST_GRACE));
+        let end = end - earlier;
         set(object, "deletionTimestamp", object::time::seconds(end));
     }
     set(object, "deletionGracePeriodSeconds", seconds);

@@ -8,6 +8,7 @@ use super::current::{Change, Current, Edit};
 use super::edit::Replacement;
 use super::metadata::text;
 use super::{Admitting, Registry, Scope, Written};
+use crate::access::{Attributes, Decision};
 use crate::admit::Operation;
 use crate::error::{Error, Result};
 use crate::parameters::WriteOptions;
@@ -49,9 +50,32 @@ impl Registry {
         match self.change(scope, &scope.key(), &mut put, options.dry_run).await? {
             Some(written) => Ok(Updated { written, created: false }),
             None if self.may_create(scope, &object) => {
+                self.authorize_create(scope).await?;
                 Ok(Updated { written: self.create(scope, object, options).await?, created: true })
             }
             None => Err(scope.not_found()),
+        }
+    }
+
+    /// Whoever creates by an update needs the right to create as well.
+    async fn authorize_create(&self, scope: &Scope<'_>) -> Result<()> {
+        let target = scope.target;
+        let asked = Attributes {
+            group: &target.group,
+            version: &target.version,
+            resource: &target.resource,
+            namespace: &target.namespace,
+            name: &target.name,
+            path: None,
+            ..Attributes::of_path(scope.user, "create", "")
+        };
+        match self.authorizer.authorize(&asked).await {
+            Decision::Allow => Ok(()),
+            Decision::Deny(why) | Decision::NoOpinion(why) => Err(Error::forbidden(
+                scope.about(),
+                &target.name,
+                format!("User {:?} cannot create resource {:?}: {why}", scope.user.name, target.resource),
+            )),
         }
     }
 

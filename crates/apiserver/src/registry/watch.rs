@@ -19,6 +19,8 @@ use crate::cache::{Cache, Entry, Event, Filter, Shown, Subscription};
 use crate::error::{Error, Result};
 use crate::parameters::{Freshness, ListOptions};
 
+/// Longest watch, whatever the caller asks for.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Watches without a timeout end after this and up to twice this time, so that clients spread over servers.
 const SHORTEST: Duration = Duration::from_secs(1800);
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
@@ -68,7 +70,8 @@ impl Registry {
         };
         let timeout = options
             .timeout_seconds
-            .map_or_else(|| SHORTEST.mul_f64(1.0 + self.host.entropy.fraction()), Duration::from_secs);
+            .map_or_else(|| SHORTEST.mul_f64(1.0 + self.host.entropy.fraction()), Duration::from_secs)
+            .min(LONGEST);
         let initial = subscription.initial.as_ref().filter(|_| options.send_initial_events != Some(false));
         let initial = initial.map(|objects| select(objects, &filter)).unwrap_or_default();
         let watching = Watching {

@@ -80,3 +80,19 @@ async fn dry_runs_delete_nothing() {
     assert_eq!(patched["data"]["x"], "1");
     assert_eq!(api.get(&path).await.ok()["data"], Value::Null);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_grace_ends() {
+    let api = Api::start().await;
+    let pods = "/api/v1/namespaces/default/pods";
+    let spec = json!({"terminationGracePeriodSeconds": i64::MAX, "nodeName": "n", "containers": [{"name": "c", "image": "i"}]});
+    api.post(pods, &json!({"metadata": {"name": "p"}, "spec": spec})).await.ok();
+    let deleting = api.delete(&format!("{pods}/p")).await.ok();
+    assert_eq!(deleting["metadata"]["deletionGracePeriodSeconds"], i32::MAX);
+    let shorter = api.delete(&format!("{pods}/p?gracePeriodSeconds=0")).await;
+    assert_eq!(shorter.status, 200);
+    let watch = api.get(
+        "/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=9223372036854775807&resourceVersion=99999999999",
+    );
+    assert_ne!(watch.await.status, 500);
+}

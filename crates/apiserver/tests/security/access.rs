@@ -121,3 +121,42 @@ async fn nobody_grants_what_they_do_not_hold() {
     assert_eq!(cluster.post(ada, &bindings, binding("cluster-admin")).await.0, 403);
     assert_eq!(cluster.post(ada, &bindings, binding("none")).await.0, 404);
 }
+
+/// A role in `default` with one rule, bound to a user of the same name.
+async fn grant(cluster: &Cluster, user: &str, rule: Value) {
+    let roles = format!("{RBAC}/namespaces/default/roles");
+    cluster.create(&roles, json!({ "metadata": { "name": user }, "rules": [rule] })).await;
+    let binding = json!({
+        "metadata": { "name": user },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": user },
+        "subjects": [{ "kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io" }],
+    });
+    cluster.create(&format!("{RBAC}/namespaces/default/rolebindings"), binding).await;
+}
+
+#[tokio::test]
+async fn a_watch_shows_the_object_that_was_asked_for() {
+    let cluster = Cluster::start().await;
+    let eve = cluster.user("eve");
+    let eve = As::Certificate(&eve);
+    let rule = json!({ "apiGroups": [""], "resources": ["secrets"], "verbs": ["watch"], "resourceNames": ["mine"] });
+    grant(&cluster, "eve", rule).await;
+    let mine = "/api/v1/watch/namespaces/default/secrets/mine?timeoutSeconds=1";
+    cluster.eventually(eve, mine, 200).await;
+    let other = format!("{mine}&fieldSelector=metadata.name=admin-token");
+    assert_eq!(cluster.get(eve, &other).await.0, 400);
+}
+
+#[tokio::test]
+async fn creating_by_an_update_takes_the_right_to_create() {
+    let cluster = Cluster::start().await;
+    let eve = cluster.user("eve");
+    let eve = As::Certificate(&eve);
+    let rule = json!({ "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["update", "get"] });
+    grant(&cluster, "eve", rule).await;
+    let path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/leader";
+    cluster.eventually(eve, path, 404).await;
+    let lease = json!({ "metadata": { "name": "leader" }, "spec": { "holderIdentity": "eve" } });
+    assert_eq!(cluster.send(eve, Method::PUT, path, lease.clone()).await.0, 403);
+    assert_eq!(cluster.send(As::Admin, Method::PUT, path, lease).await.0, 201);
+}

@@ -20,7 +20,7 @@ pub(crate) async fn run(options: Up) -> Result<(), Failure> {
         ready = cluster.ready() => ready,
     };
     if let Err(failure) = ready {
-        cluster.stop(crate::stop::Stop::LeavePods).await?;
+        cluster.give_up().await?;
         return Err(failure);
     }
     say(&cluster, &options);
@@ -29,7 +29,7 @@ pub(crate) async fn run(options: Up) -> Result<(), Failure> {
         stop = signals.next() => return cluster.stop(stop).await,
         failure = cluster.failed() => failure,
     };
-    cluster.stop(crate::stop::Stop::LeavePods).await?;
+    cluster.give_up().await?;
     Err(failure)
 }
 

@@ -53,6 +53,7 @@ const STEPS: &[Step] = &[
     ("uses configuration", volume::uses_configuration),
     ("stops and starts", life::stops_and_starts),
     ("deletes everything", write::deletes_everything),
+    ("runs beside another cluster", life::runs_beside_another),
     ("is refused a second cluster in the same place", life::is_refused_a_second_cluster),
 ];
 

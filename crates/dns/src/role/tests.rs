@@ -2,6 +2,7 @@
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::RecordType;
+use host::OnEnd;
 use informer::Writer;
 use serde_json::json;
 
