@@ -54,6 +54,8 @@ async fn follow(cache: &Cache) -> Error {
 }
 
 async fn load(cache: &Cache) -> Result<u64, Error> {
+    // Those that are added meanwhile load themselves.
+    let resources: Vec<_> = cache.resources.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
     let mut found: HashMap<Box<str>, Sorted> = HashMap::new();
     let revision = read(&cache.storage, ROOT, |entry| {
         let Some((resource, key)) = locate(cache, &entry.key) else { return };
@@ -62,7 +64,6 @@ async fn load(cache: &Cache) -> Result<u64, Error> {
         }
     })
     .await?;
-    let resources: Vec<_> = cache.resources.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
     for resource in resources {
         resource.load(found.remove(&resource.definition().prefix).unwrap_or_default(), revision);
     }
