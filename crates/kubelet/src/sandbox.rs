@@ -2,6 +2,7 @@
 
 pub mod dns;
 pub mod hosts;
+pub mod sysctls;
 
 use std::collections::BTreeMap;
 
@@ -47,7 +48,7 @@ pub fn config(recipe: Recipe<'_>) -> cri::PodSandboxConfig {
         linux: Some(cri::LinuxPodSandboxConfig {
             cgroup_parent: recipe.cgroup_parent,
             security_context: Some(security::sandbox_context(desired.spec(), &[], recipe.profiles)),
-            sysctls: sysctls(desired),
+            sysctls: sysctls::of(desired),
             overhead: None,
             resources: Some(resources::of_pod(&desired.pod)),
         }),
@@ -100,12 +101,6 @@ fn port_mappings(desired: &Desired) -> Vec<cri::PortMapping> {
             host_ip: port.host_ip.clone().unwrap_or_default(),
         })
         .collect()
-}
-
-fn sysctls(desired: &Desired) -> BTreeMap<String, String> {
-    let context = desired.spec().security_context.as_ref();
-    let given = context.and_then(|context| context.sysctls.as_ref());
-    given.into_iter().flatten().map(|sysctl| (sysctl.name.replace('/', "."), sysctl.value.clone())).collect()
 }
 
 #[cfg(test)]

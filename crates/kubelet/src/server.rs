@@ -16,12 +16,14 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use k8s_openapi::List;
 use k8s_openapi::api::core::v1::Pod;
 use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use crate::context::Context;
@@ -32,6 +34,14 @@ use route::Route;
 
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a client may take for the head of a request.
+const HEADERS: Duration = Duration::from_secs(30);
+/// How often a silent client is asked whether it is there, and how long it may take to say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Requests at a time on one connection.
+const STREAMS: u32 = 1000;
+/// Connections at a time: anyone on the network may open them, and each costs a descriptor.
+const CONNECTIONS: usize = 512;
 /// How long the server rests when it cannot accept, for lack of descriptors for example.
 const REST: Duration = Duration::from_millis(100);
 
@@ -41,6 +51,7 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 pub struct Server {
     listener: TcpListener,
     acceptor: TlsAcceptor,
+    connections: Arc<Semaphore>,
     shared: Arc<Shared>,
 }
 
@@ -62,6 +73,7 @@ impl Server {
         Ok(Self {
             listener,
             acceptor: TlsAcceptor::from(Arc::new(config)),
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
             shared: Arc::new(Shared { context, access }),
         })
     }
@@ -74,15 +86,25 @@ impl Server {
             let accepted = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                accepted = self.listener.accept() => accepted,
+                accepted = self.accept() => accepted,
             };
-            let Ok((stream, _)) = accepted else {
+            let Some((stream, permit)) = accepted else {
                 tokio::time::sleep(REST).await;
                 continue;
             };
             let (acceptor, shared) = (self.acceptor.clone(), self.shared.clone());
-            host.tasks.spawn("kubelet connection", OnEnd::Expected, connection(acceptor, stream, shared));
+            host.tasks.spawn("kubelet connection", OnEnd::Expected, async move {
+                connection(acceptor, stream, shared).await;
+                drop(permit);
+            });
         }
+    }
+
+    /// The next client, once there is room for one.
+    async fn accept(&self) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+        let permit = self.connections.clone().acquire_owned().await.ok()?;
+        let (stream, _) = self.listener.accept().await.ok()?;
+        Some((stream, permit))
     }
 }
 
@@ -113,13 +135,25 @@ async fn connection(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<Shared
         let (shared, certificate) = (shared.clone(), certificate.clone());
         async move { Ok::<_, Infallible>(answer(shared, certificate, request).await) }
     });
-    let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    let builder = builder();
     let serve = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::select! {
         biased;
         () = shutdown.cancelled() => {}
         _ = serve => {}
     }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    builder
 }
 
 async fn answer(

@@ -27,7 +27,7 @@ use crate::context::Context;
 use crate::events::Level;
 use crate::objects::{Objects, SharedTokens};
 use crate::pod::desired::Desired;
-use crate::pod::memory::{Memory, StartError, Volumes};
+use crate::pod::memory::{Doom, Memory, StartError, Volumes};
 use crate::pod::observed::Observed;
 use crate::pod::status::{self, Sources};
 use crate::pod::step::{self, Action};
@@ -284,12 +284,18 @@ impl Worker {
             Action::AnnounceRestart { name, container } => self.announce_restart(&name, container),
             Action::AnnouncePull { name } => self.announce_pull(&name),
             Action::Fail(doom) => {
-                self.context.pod_event(&self.desired, Level::Normal, "DeadlineExceeded", doom.message.clone());
-                self.memory.doom = Some(doom);
+                self.doom(doom);
                 self.again = Some(now);
             }
             Action::Finish => self.finish(),
         }
+    }
+
+    /// Ends the pod for a reason of the node's own. That its own deadline has passed is nothing to warn of.
+    fn doom(&mut self, doom: Doom) {
+        let level = if doom.reason == "DeadlineExceeded" { Level::Normal } else { Level::Warning };
+        self.context.pod_event(&self.desired, level, doom.reason, doom.message.clone());
+        self.memory.doom = Some(doom);
     }
 
     fn run_operation(&self, operation: impl Future<Output = Done> + Send + 'static) {

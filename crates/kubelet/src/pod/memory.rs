@@ -43,7 +43,7 @@ pub enum Volumes {
 /// A pod's end decided on the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doom {
-    pub reason: String,
+    pub reason: &'static str,
     pub message: String,
 }
 

@@ -40,7 +40,7 @@ pub fn status(sources: Sources<'_>) -> PodStatus {
     let Sources { desired, memory, node, now, .. } = sources;
     let old = desired.pod.status.clone().unwrap_or_default();
     if let Some(doom) = memory.doom.as_ref().filter(|_| rejected(sources)) {
-        return rejection(&old, desired, &doom.reason, &doom.message, now);
+        return rejection(&old, desired, doom.reason, &doom.message, now);
     }
     let of = |kinds: &[Kind]| -> Option<Vec<ContainerStatus>> {
         let slots = desired.slots.iter().filter(|slot| kinds.contains(&slot.kind));
@@ -62,7 +62,7 @@ pub fn status(sources: Sources<'_>) -> PodStatus {
     }
     status.phase = Some(phase.to_owned());
     (status.reason, status.message) = match &memory.doom {
-        Some(doom) => (Some(doom.reason.clone()), Some(doom.message.clone())),
+        Some(doom) => (Some(doom.reason.to_owned()), Some(doom.message.clone())),
         None => (old.reason.clone(), old.message.clone()),
     };
     addresses(sources, node, &mut status);

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Container as ContainerSpec;
 use super::desired::{Desired, Kind, Slot};
 use super::memory::{Doom, Memory, Volumes};
 use super::observed::{Container, Observed, Sandbox, State};
+use crate::sandbox::sysctls;
 
 /// How long a failed image pull shows its error before the back-off is announced.
 const PULL_ERROR_SHOWN: SignedDuration = SignedDuration::from_secs(2);
@@ -70,7 +71,7 @@ pub struct Step {
 #[must_use]
 pub fn step(desired: &Desired, observed: &Observed, memory: &Memory, now: Timestamp) -> Step {
     let mut planner = Planner { desired, observed, memory, now, starts: Vec::new(), step: Step::default() };
-    if let Some(doom) = planner.deadline_exceeded() {
+    if let Some(doom) = planner.forbidden().or_else(|| planner.deadline_exceeded()) {
         planner.act(Action::Fail(doom));
     } else if planner.ending() {
         planner.end();
@@ -148,6 +149,12 @@ impl<'a> Planner<'a> {
         self.step.again = Some(self.step.again.map_or(at, |known| known.min(at)));
     }
 
+    /// What the node does not let any pod do. A pod that is on its way down goes there anyway.
+    fn forbidden(&self) -> Option<Doom> {
+        let message = if self.ending() { None } else { sysctls::forbidden(self.desired) };
+        message.map(|message| Doom { reason: "SysctlForbidden", message })
+    }
+
     fn deadline_exceeded(&mut self) -> Option<Doom> {
         let limit = self.desired.spec().active_deadline_seconds?;
         if self.memory.doom.is_some() || self.desired.recorded_end().is_some() || ended(self.desired, self.observed) {
@@ -159,7 +166,7 @@ impl<'a> Planner<'a> {
             return None;
         }
         Some(Doom {
-            reason: "DeadlineExceeded".into(),
+            reason: "DeadlineExceeded",
             message: "Pod was active on the node longer than the specified deadline".into(),
         })
     }

@@ -1,11 +1,14 @@
 //! Files that change all at once: content lives in a directory of its own behind the link `..data`.
 
-use std::collections::BTreeSet;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Component, Path, PathBuf};
 
-use super::payload::Payload;
+use nix::libc;
+
+use super::payload::{File, Payload};
 
 const DATA: &str = "..data";
 const DATA_NEXT: &str = "..data_tmp";
@@ -18,7 +21,7 @@ pub fn write(
     generation: &str,
     own: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
-    let old = std::fs::read_link(target.join(DATA)).ok();
+    let old = current(target);
     if old.as_deref().is_some_and(|old| same(&target.join(old), payload)) {
         return Ok(());
     }
@@ -29,13 +32,41 @@ pub fn write(
     fill(&new, payload)?;
     own(&new)?;
     let next = target.join(DATA_NEXT);
-    let _ = std::fs::remove_file(&next);
+    discard(&next)?;
     symlink(&name, &next)?;
+    if target.join(DATA).symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        // no link can be renamed over a directory
+        discard(&target.join(DATA))?;
+    }
     std::fs::rename(&next, target.join(DATA))?;
     link(target, payload)?;
     prune(target, payload)?;
     match old {
         Some(old) if old != Path::new(&name) => std::fs::remove_dir_all(target.join(old)),
+        _ => Ok(()),
+    }
+}
+
+/// The generation that is shown. A container may have been able to write here, so only a link to a directory of the
+/// kind that [`write`] makes counts: what it names is compared, and later removed, with the kubelet's rights.
+fn current(target: &Path) -> Option<PathBuf> {
+    let name = std::fs::read_link(target.join(DATA)).ok()?;
+    let mut parts = name.components();
+    let (Some(Component::Normal(only)), None) = (parts.next(), parts.next()) else { return None };
+    let bytes = only.as_bytes();
+    let known = bytes.len() > 2 && bytes.starts_with(b"..") && bytes == name.as_os_str().as_bytes();
+    let directory = || target.join(&name).symlink_metadata().is_ok_and(|found| found.is_dir());
+    (known && directory()).then_some(name)
+}
+
+/// Removes whatever is at `path`; links are not followed.
+fn discard(path: &Path) -> io::Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => std::fs::remove_dir_all(path),
+        _ => std::fs::remove_file(path),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
@@ -99,18 +130,41 @@ fn heads(payload: &Payload) -> BTreeSet<PathBuf> {
 
 /// Whether `dir` already holds exactly `payload`. Modes are not compared: group ownership adds bits to them.
 fn same(dir: &Path, payload: &Payload) -> bool {
-    let all_there =
-        payload.iter().all(|(path, file)| std::fs::read(dir.join(path)).is_ok_and(|data| data == file.data));
-    all_there && count(dir).is_ok_and(|count| count == payload.len())
+    // paths compare by their components, so `a/./b` finds `a/b`
+    let mut missing: BTreeMap<&Path, &File> = payload.iter().map(|(path, file)| (Path::new(path), file)).collect();
+    strike(dir, Path::new(""), &mut missing).unwrap_or(false) && missing.is_empty()
 }
 
-fn count(dir: &Path) -> io::Result<usize> {
-    let mut files = 0;
-    for entry in std::fs::read_dir(dir)? {
+/// Takes every file below `dir` out of `missing`. False at the first one that does not belong there.
+fn strike(dir: &Path, below: &Path, missing: &mut BTreeMap<&Path, &File>) -> io::Result<bool> {
+    for entry in std::fs::read_dir(dir.join(below))? {
         let entry = entry?;
-        files += if entry.file_type()?.is_dir() { count(&entry.path())? } else { 1 };
+        let (kind, path) = (entry.file_type()?, below.join(entry.file_name()));
+        let fits = match kind.is_dir() {
+            true => strike(dir, &path, missing)?,
+            false => match missing.remove(path.as_path()).filter(|_| kind.is_file()) {
+                Some(file) => holds(&entry.path(), &file.data)?,
+                None => false,
+            },
+        };
+        if !fits {
+            return Ok(false);
+        }
     }
-    Ok(files)
+    Ok(true)
+}
+
+/// Whether `path` is a regular file of just this content. Nothing else is opened for reading: a FIFO would block.
+fn holds(path: &Path, data: &[u8]) -> io::Result<bool> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let mut file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || usize::try_from(metadata.len()).ok() != Some(data.len()) {
+        return Ok(false);
+    }
+    let mut found = Vec::with_capacity(data.len());
+    file.read_to_end(&mut found)?;
+    Ok(found == data)
 }
 
 #[cfg(test)]
@@ -162,6 +216,53 @@ mod tests {
         write(dir.path(), &files, "g1", |_| Ok(())).unwrap();
         write(dir.path(), &files, "g2", |_| Ok(())).unwrap();
         assert_eq!(std::fs::read_link(dir.path().join("..data")).unwrap(), Path::new("..g1"));
+    }
+
+    #[test]
+    fn strange_links_are_replaced_and_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, elsewhere) = (dir.path().join("volume"), dir.path().join("elsewhere"));
+        std::fs::create_dir(&target).unwrap();
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::fs::write(elsewhere.join("a"), "1").unwrap();
+        symlink(&elsewhere, target.join("..trap")).unwrap();
+        let links = [elsewhere.to_str().unwrap(), "../elsewhere", "..", "..data", "..none", "..trap", "x", "./..g0"];
+        for (index, link) in links.into_iter().enumerate() {
+            discard(&target.join(DATA)).unwrap();
+            symlink(link, target.join(DATA)).unwrap();
+            let generation = format!("g{index}");
+            write(&target, &payload(&[("a", "1")]), &generation, |_| Ok(())).unwrap();
+            assert_eq!(std::fs::read_link(target.join(DATA)).unwrap(), Path::new(&format!("..{generation}")), "{link}");
+            assert_eq!(std::fs::read_to_string(elsewhere.join("a")).unwrap(), "1", "{link}");
+        }
+    }
+
+    #[test]
+    fn directories_make_way_for_links() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("..data/x")).unwrap();
+        std::fs::create_dir_all(dir.path().join("..data_tmp/x")).unwrap();
+        write(dir.path(), &payload(&[("a", "1")]), "g1", |_| Ok(())).unwrap();
+        assert_eq!(shown(dir.path()), pairs(&[("a", "1")]));
+    }
+
+    #[test]
+    fn only_regular_files_are_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let (files, inside) = (payload(&[("a", "1"), ("d/./e", "2")]), dir.path().join("..g1"));
+        write(dir.path(), &files, "g1", |_| Ok(())).unwrap();
+        assert!(same(&inside, &files));
+        std::fs::rename(inside.join("d"), dir.path().join("moved")).unwrap();
+        symlink(dir.path().join("moved"), inside.join("d")).unwrap();
+        assert!(!same(&inside, &files));
+        discard(&inside.join("d")).unwrap();
+        std::fs::rename(dir.path().join("moved"), inside.join("d")).unwrap();
+        discard(&inside.join("a")).unwrap();
+        std::fs::create_dir(inside.join("a")).unwrap();
+        assert!(!same(&inside, &files));
+        discard(&inside.join("a")).unwrap();
+        nix::unistd::mkfifo(&inside.join("a"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(!same(&inside, &files));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use k8s_openapi::api::core::v1::VolumeMount;
+use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 
 use crate::container::{config, expand};
 use crate::context::Context;
@@ -57,7 +57,7 @@ impl Mounts<'_> {
         Ok(cri::Mount {
             container_path: absolute(&mount.mount_path),
             host_path: path.display().to_string(),
-            readonly: mount.read_only.unwrap_or(false),
+            readonly: read_only(volume, mount),
             recursive_read_only: mount.recursive_read_only.as_deref() == Some("Enabled"),
             propagation: propagation as i32,
             ..Default::default()
@@ -107,6 +107,11 @@ impl Mounts<'_> {
     }
 }
 
+/// Content from the API is the kubelet's to write: a container that could would lead the next update astray.
+fn read_only(volume: &Volume, mount: &VolumeMount) -> bool {
+    volume::has_payload(volume) || mount.read_only.unwrap_or(false)
+}
+
 fn file(target: &str, path: &Path) -> cri::Mount {
     cri::Mount { container_path: target.to_owned(), host_path: path.display().to_string(), ..Default::default() }
 }
@@ -124,4 +129,22 @@ fn write(path: &Path, data: &[u8], mode: u32) -> Result<(), String> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
     };
     run().map_err(|error: std::io::Error| format!("failed to write {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn content_from_the_api_is_read_only() {
+        let outcome = |kind: &str, asked: bool| {
+            let volume: Volume = serde_json::from_value(json!({"name": "v", kind: {}})).unwrap();
+            read_only(&volume, &VolumeMount { read_only: Some(asked), ..Default::default() })
+        };
+        for kind in ["configMap", "secret", "downwardAPI", "projected"] {
+            assert!(outcome(kind, false), "{kind}");
+        }
+        assert_eq!([outcome("emptyDir", false), outcome("emptyDir", true)], [false, true]);
+    }
 }

@@ -175,7 +175,7 @@ fn ends() {
     case(one()).containers("a:0").deleted().check(&format!("Succeeded; a=Completed(0); {completed}"));
     case(one()).containers("a:run").deleted().check("Running; a+=run; ");
     let late = |memory: &mut Memory| {
-        memory.doom = Some(Doom { reason: "DeadlineExceeded".into(), message: "late".into() });
+        memory.doom = Some(Doom { reason: "DeadlineExceeded", message: "late".into() });
     };
     let doomed = case(one()).containers("a:137").memory(late);
     doomed.check(&format!("Failed; a=Error(137); {failed}"));

@@ -261,6 +261,18 @@ fn deadlines_end_pods() {
     let pod = |seconds| desired(with(two(), "activeDeadlineSeconds", json!(seconds)));
     check(&pod(100), "b:run a:run", "fail DeadlineExceeded");
     check(&pod(101), "b:run a:run", "again 1");
-    let doom = Doom { reason: "DeadlineExceeded".into(), message: String::new() };
+    let doom = Doom { reason: "DeadlineExceeded", message: String::new() };
     check_with(&pod(100), true, "b:run a:run", &Memory { doom: Some(doom), ..up() }, "stop b in 30, stop a in 30");
+}
+
+#[test]
+fn forbidden_sysctls_end_pods_before_they_begin() {
+    let sysctls = json!({"sysctls": [{"name": "kernel.msgmax", "value": "1"}]});
+    let pod = desired(with(two(), "securityContext", sysctls.clone()));
+    let decide = |memory: &Memory| shown(&step(&pod, &Observed::default(), memory, at(NOW)));
+    assert_eq!(decide(&Memory::default()), "fail SysctlForbidden");
+    let doom = Doom { reason: "SysctlForbidden", message: String::new() };
+    assert_eq!(decide(&Memory { doom: Some(doom), ..Default::default() }), "unmount");
+    let deleted = deleted(with(two(), "securityContext", sysctls));
+    assert_eq!(shown(&step(&deleted, &Observed::default(), &Memory::default(), at(NOW))), "unmount");
 }
