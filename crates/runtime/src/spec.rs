@@ -64,6 +64,7 @@ pub(crate) fn container(record: &record::Container, around: &Surroundings<'_>) -
     if options.userns_options.as_ref().is_some_and(|userns| userns.mode() == NamespaceMode::Pod) {
         return Err(Error::Invalid("user namespaces are not supported".into()));
     }
+    refuse_profiles(&context)?;
     let directory = around.layout.container(&record.id);
     let sandbox_config = around.sandbox.config.clone().unwrap_or_default();
     let resources = record.resources.clone().or(linux.resources).unwrap_or_default();
@@ -95,6 +96,18 @@ pub(crate) fn container(record: &record::Container, around: &Surroundings<'_>) -
         stdin: config.stdin,
         directory,
     })
+}
+
+/// Profiles of the node's are not applied here, and whoever names one relies on it.
+fn refuse_profiles(context: &cri::LinuxContainerSecurityContext) -> Result<()> {
+    for (kind, profile) in [("seccomp", &context.seccomp), ("AppArmor", &context.apparmor)] {
+        if let Some(profile) = profile.as_ref().filter(|profile| profile.profile_type() == cri::ProfileType::Localhost)
+        {
+            let name = &profile.localhost_ref;
+            return Err(Error::Invalid(format!("{kind} profile {name:?}: Localhost is not supported by this runtime")));
+        }
+    }
+    Ok(())
 }
 
 /// The cgroup of a container.

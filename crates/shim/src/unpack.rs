@@ -11,6 +11,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, chroot, lchown, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, mknod, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::mkfifo;
@@ -24,6 +25,9 @@ pub const MAX_BYTES: u64 = 64 << 30;
 
 /// Most files, directories and links in a layer.
 pub const MAX_INODES: u64 = 4_000_000;
+
+/// Most memory in bytes: the archive says how long names and extended headers are, and they are read as a whole.
+const MAX_MEMORY: u64 = 512 << 20;
 
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
@@ -41,9 +45,17 @@ pub fn run(directory: &Path) -> io::Result<()> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)?;
     sys::set_capabilities(KEPT_CAPABILITIES, KEPT_CAPABILITIES, 0)?;
     nix::sys::stat::umask(Mode::empty());
+    limit_memory()?;
     let layer = unpack(io::stdin().lock(), Path::new("/"))?;
     println!("{} {} {}", layer.digest, layer.bytes, layer.inodes);
     Ok(())
+}
+
+/// Lowers the limit only, which needs no right.
+fn limit_memory() -> io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_AS)?;
+    let most = hard.min(MAX_MEMORY);
+    Ok(setrlimit(Resource::RLIMIT_AS, most, most)?)
 }
 
 /// What was unpacked.
@@ -113,7 +125,8 @@ struct Unpacker<'a> {
 impl Unpacker<'_> {
     fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<()> {
         let Some(path) = self.inside(&entry.path_bytes())? else { return Ok(()) };
-        self.count(entry.header().size()?)?;
+        // The entry's own size: an extended header may override the plain one's.
+        self.count(entry.size())?;
         let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
         let parent = path.parent().unwrap_or(self.root);
         fs::create_dir_all(parent)?;

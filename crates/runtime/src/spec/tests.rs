@@ -48,3 +48,21 @@ fn impossible_mounts_are_refused() {
     };
     assert_eq!(mount_of(given), Err("mount on b: recursive_read_only needs readonly".into()));
 }
+
+#[test]
+fn profiles_of_the_node_are_refused() {
+    let profile = |kind: cri::ProfileType| {
+        Some(cri::SecurityProfile { profile_type: kind.into(), localhost_ref: "/profiles/a.json".into() })
+    };
+    let check = |seccomp, apparmor, expected: Option<&str>| {
+        let context = cri::LinuxContainerSecurityContext { seccomp, apparmor, ..Default::default() };
+        let error = refuse_profiles(&context).err().map(|e| e.to_string());
+        assert_eq!(error.as_deref(), expected);
+    };
+    check(None, None, None);
+    check(profile(cri::ProfileType::RuntimeDefault), profile(cri::ProfileType::Unconfined), None);
+    let seccomp = "seccomp profile \"/profiles/a.json\": Localhost is not supported by this runtime";
+    check(profile(cri::ProfileType::Localhost), None, Some(seccomp));
+    let apparmor = "AppArmor profile \"/profiles/a.json\": Localhost is not supported by this runtime";
+    check(None, profile(cri::ProfileType::Localhost), Some(apparmor));
+}

@@ -1,6 +1,7 @@
 //! Who processes are and what they may do.
 
 use cri::NamespaceMode;
+use testing::image::{Image, Layer, archive};
 
 use crate::node::{Node, namespaces, security, shell};
 
@@ -125,6 +126,44 @@ async fn process_namespaces_are_shared_as_asked() {
     node.ended(&parent).await;
     let (_, text) = node.script(&pod, "ps | grep -v grep | grep -c 'sleep 4321'", shared).await;
     assert_eq!(text, "0");
+    node.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_cannot_redirect_what_is_mounted() {
+    let Some(node) = Node::start().await else { return };
+    let mut links = Layer::new();
+    links.link("proc", "/elsewhere").unwrap().directory("elsewhere", 0o755).unwrap();
+    let mut escape = Layer::new();
+    escape.link("data", "/proc/1/root/coracle-escaped").unwrap();
+    let image = |name: &str, layer: Layer| Image::busybox(name).unwrap().layer(layer.finish().unwrap());
+    let images = [image("test.local/links:1", links), image("test.local/escape:1", escape)];
+    runtime::client::load(&node.options().socket(), archive(&images).unwrap().path()).await.unwrap();
+    let pod = node.plain_pod().await;
+    let of_image = |name: &str| {
+        let mut config = shell("true");
+        config.image = Some(cri::ImageSpec { image: name.into(), ..Default::default() });
+        config
+    };
+    let container = node.create(&pod, of_image("test.local/links:1")).await;
+    let error = node.try_start(&container).await.unwrap_err();
+    assert!(error.message().contains("mounting proc on /proc: not a directory in the image"), "{error}");
+
+    let volume = tempfile::tempdir().unwrap();
+    let mut config = of_image("test.local/escape:1");
+    let host_path = volume.path().display().to_string();
+    config.mounts.push(cri::Mount { host_path, container_path: "/data/in".into(), ..Default::default() });
+    security(&mut config).namespace_options = Some(namespaces(NamespaceMode::Node));
+    let container = node.create(&pod, config).await;
+    let error = node.try_start(&container).await.unwrap_err();
+    assert!(error.message().contains("mounting on /data/in: "), "{error}");
+    assert!(!std::path::Path::new("/coracle-escaped").exists());
+
+    let mut config = shell("true");
+    config.working_dir = "/proc/self/fd/0".into();
+    let container = node.create(&pod, config).await;
+    let error = node.try_start(&container).await.unwrap_err();
+    assert!(error.message().contains("making the working directory /proc/self/fd/0: "), "{error}");
     node.finish().await;
 }
 

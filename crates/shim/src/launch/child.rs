@@ -67,7 +67,9 @@ impl Child {
         let mounts = Mounts::open(container, &group, launcher.namespaces)?;
         mounts.enter(container)?;
         let cwd = &container.process.cwd;
-        fs::create_dir_all(cwd).attempt(|| format!("making the working directory {}", cwd.display()))?;
+        mounts::refuse_magic_links(cwd)
+            .and_then(|()| fs::create_dir_all(cwd))
+            .attempt(|| format!("making the working directory {}", cwd.display()))?;
         if container.rootfs.readonly {
             mounts::make_root_readonly()?;
         }
@@ -189,6 +191,8 @@ fn become_user(process: &Process, held: u64, account: &Account) -> Result<(), Fa
     early
         .or_else(|_| chdir(&process.cwd))
         .attempt(|| format!("chdir to cwd ({:?}) set in config.json failed", process.cwd))?;
+    // A directory of the host's, reached through a descriptor of ours, has no path in here.
+    std::env::current_dir().attempt(|| format!("cwd ({:?}) is not in the container", process.cwd))?;
     capability::take(process.capabilities, held).attempt(|| "setting capabilities".into())?;
     if process.no_new_privileges {
         nix::sys::prctl::set_no_new_privs().attempt(|| "setting no_new_privs".into())?;

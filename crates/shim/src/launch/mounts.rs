@@ -11,6 +11,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{SFlag, fstat};
@@ -59,11 +61,11 @@ impl<'a> Mounts<'a> {
             .attempt(|| "making mounts private".into())?;
         enter_root(&container.rootfs)?;
         self.system(container.privileged)?;
-        for (mount, bind) in &self.binds {
-            attach(mount, &bind.target)?;
-        }
+        // Before anything of the pod's is there, which could lead these paths, or `/dev/null`, elsewhere. What a bind
+        // covers later stays covered.
         container.readonly_paths.iter().try_for_each(|path| make_readonly(path))?;
-        container.masked_paths.iter().try_for_each(|path| mask(path))
+        container.masked_paths.iter().try_for_each(|path| mask(path))?;
+        self.binds.iter().try_for_each(|(mount, bind)| attach_bind(mount, &bind.target))
     }
 
     /// `/proc`, `/sys`, `/dev` and what is in them.
@@ -115,6 +117,25 @@ pub(super) fn attach(mount: &OwnedFd, target: &Path) -> Result<(), Failure> {
         opened => opened,
     };
     sys::attach_mount(mount.as_fd(), opened.attempt(what)?.as_fd()).attempt(what)
+}
+
+/// Attaches what a pod gives, at a path that the image may have made a link of.
+fn attach_bind(mount: &OwnedFd, target: &Path) -> Result<(), Failure> {
+    refuse_magic_links(target).attempt(|| format!("mounting on {}", target.display()))?;
+    attach(mount, target)
+}
+
+/// Links like `/proc/1/root` lead out of the container, and a missing directory would be made there.
+pub(super) fn refuse_magic_links(target: &Path) -> io::Result<()> {
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    // Of a path that does not exist, the part that does decides where it is made.
+    for existing in target.ancestors() {
+        match openat2(AT_FDCWD, existing, how) {
+            Err(Errno::ENOENT) => {}
+            opened => return Ok(opened.map(drop)?),
+        }
+    }
+    Ok(())
 }
 
 fn is_directory(mount: &OwnedFd) -> bool {
@@ -210,10 +231,15 @@ fn escaped(path: &Path) -> OsString {
     std::os::unix::ffi::OsStringExt::from_vec(bytes)
 }
 
-/// Mounts a file system of the kernel's.
+/// Mounts a file system of the kernel's, never through a link of the image's: what is to be hidden of it is hidden
+/// below `target`.
 fn place(kind: &str, target: &str, flags: MsFlags, options: &str) -> Result<(), Failure> {
     let what = || format!("mounting {kind} on {target}");
-    fs::create_dir_all(target).attempt(what)?;
+    match fs::symlink_metadata(target) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return Err(io::Error::other("not a directory in the image")).attempt(what),
+        Err(_) => fs::create_dir_all(target).attempt(what)?,
+    }
     let options = Some(options).filter(|options| !options.is_empty());
     mount(Some(kind), target, Some(kind), flags, options).attempt(what)
 }

@@ -41,7 +41,7 @@ impl Namespaces {
             sethostname(&sandbox.hostname)
                 .map_err(|e| named(e.into(), &format!("setting the host name to {:?}", sandbox.hostname)))?;
         }
-        sandbox.sysctls.iter().try_for_each(|(name, value)| set_sysctl(name, value))?;
+        sandbox.sysctls.iter().try_for_each(|(name, value)| set_sysctl(sandbox, name, value))?;
         fs::create_dir_all(MOUNT_POINT)?;
         let shm = (!sandbox.host_ipc).then(|| make_shm(sandbox.shm_size)).transpose();
         let holder = sandbox.shared_pids.then(hold_pids).transpose()?;
@@ -70,14 +70,37 @@ fn enter_network(network: &Network) -> io::Result<()> {
     }
 }
 
-fn set_sysctl(name: &str, value: &str) -> io::Result<()> {
+fn set_sysctl(sandbox: &Sandbox, name: &str, value: &str) -> io::Result<()> {
+    let what = || format!("setting sysctl {name} to {value:?}");
+    let path = sysctl_path(sandbox, name).map_err(|e| named(e, &what()))?;
+    fs::write(format!("/proc/sys/{path}"), value).map_err(|e| named(e, &what()))
+}
+
+/// Where a sysctl is below `/proc/sys`; refused unless it belongs to a namespace of the sandbox's own, because any
+/// other one is the host's.
+fn sysctl_path(sandbox: &Sandbox, name: &str) -> io::Result<String> {
     // With a slash in it, dots are part of names, as in `net/ipv4/conf/eth0.1/forwarding`.
     let path = if name.contains('/') { name.to_owned() } else { name.replace('.', "/") };
-    let what = || format!("setting sysctl {name} to {value:?}");
-    if path.split('/').any(|part| part.is_empty() || part == "..") {
-        return Err(named(io::ErrorKind::InvalidInput.into(), &what()));
+    let parts: Vec<&str> = path.split('/').collect();
+    if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the name of a sysctl"));
     }
-    fs::write(format!("/proc/sys/{path}"), value).map_err(|e| named(e, &what()))
+    let own = match parts.as_slice() {
+        ["kernel", name] => !sandbox.host_ipc && is_ipc(name),
+        ["fs", "mqueue", _] => !sandbox.host_ipc,
+        ["net", _, ..] => sandbox.network != Network::Host,
+        _ => false,
+    };
+    if !own {
+        let why = format!("sysctl {name} does not belong to a namespace of the sandbox");
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    Ok(path)
+}
+
+/// Those of `kernel/` that each IPC namespace has for itself.
+fn is_ipc(name: &str) -> bool {
+    name == "sem" || name.starts_with("shm") || name.starts_with("msg")
 }
 
 /// A mount namespace with a fresh tmpfs as its root: no mount on the host, nothing left when the shim dies.
@@ -134,5 +157,57 @@ fn idle() -> io::Result<()> {
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_hosts_network() -> Sandbox {
+        Sandbox { network: Network::Host, ..Sandbox::default() }
+    }
+
+    fn with_hosts_ipc() -> Sandbox {
+        Sandbox { host_ipc: true, ..Sandbox::default() }
+    }
+
+    #[test]
+    fn only_sysctls_of_own_namespaces_are_set() {
+        use io::ErrorKind::{InvalidInput, PermissionDenied};
+        type Case = (fn() -> Sandbox, &'static str, Result<&'static str, io::ErrorKind>);
+        let cases: &[Case] = &[
+            (Sandbox::default, "kernel.shm_rmid_forced", Ok("kernel/shm_rmid_forced")),
+            (Sandbox::default, "kernel/msgmax", Ok("kernel/msgmax")),
+            (Sandbox::default, "kernel.sem", Ok("kernel/sem")),
+            (Sandbox::default, "fs.mqueue.msg_max", Ok("fs/mqueue/msg_max")),
+            (Sandbox::default, "net.core.somaxconn", Ok("net/core/somaxconn")),
+            (Sandbox::default, "net/ipv4/conf/eth0.1/forwarding", Ok("net/ipv4/conf/eth0.1/forwarding")),
+            (on_hosts_network, "kernel.sem", Ok("kernel/sem")),
+            (on_hosts_network, "net.core.somaxconn", Err(PermissionDenied)),
+            (with_hosts_ipc, "net.core.somaxconn", Ok("net/core/somaxconn")),
+            (with_hosts_ipc, "kernel.shmmax", Err(PermissionDenied)),
+            (with_hosts_ipc, "kernel.sem", Err(PermissionDenied)),
+            (with_hosts_ipc, "fs.mqueue.msg_max", Err(PermissionDenied)),
+            (Sandbox::default, "kernel.core_pattern", Err(PermissionDenied)),
+            (Sandbox::default, "kernel.semantics", Err(PermissionDenied)),
+            (Sandbox::default, "kernel.shm.deeper", Err(PermissionDenied)),
+            (Sandbox::default, "fs.file-max", Err(PermissionDenied)),
+            (Sandbox::default, "vm.swappiness", Err(PermissionDenied)),
+            (Sandbox::default, "net", Err(PermissionDenied)),
+            (Sandbox::default, "", Err(InvalidInput)),
+            (Sandbox::default, "net/../kernel/core_pattern", Err(InvalidInput)),
+            (Sandbox::default, "net/./core", Err(InvalidInput)),
+            (Sandbox::default, "/net/core/somaxconn", Err(InvalidInput)),
+            (Sandbox::default, ".net.core.somaxconn", Err(InvalidInput)),
+            (Sandbox::default, "net..core", Err(InvalidInput)),
+        ];
+        for (sandbox, name, expected) in cases {
+            let path = sysctl_path(&sandbox(), name).map_err(|e| e.kind());
+            assert_eq!(path.as_deref().map_err(|kind| *kind), *expected, "{name}");
+        }
+        let error = set_sysctl(&Sandbox::default(), "vm.swappiness", "1").unwrap_err();
+        assert_eq!(error.kind(), PermissionDenied);
+        assert!(error.to_string().contains("sysctl vm.swappiness"), "{error}");
     }
 }

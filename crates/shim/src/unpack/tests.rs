@@ -114,3 +114,18 @@ fn hostile_layers_are_refused() {
         unpack(&b"this is no archive, only some text of more or less a line"[..], Path::new("/nonexistent")).is_err()
     );
 }
+
+#[test]
+fn sizes_of_extended_headers_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut builder = Builder::new(Vec::new());
+    let size = (MAX_BYTES + 1).to_string();
+    builder.append_pax_extensions([("size", size.as_bytes())]).unwrap();
+    let mut layer = builder.into_inner().unwrap();
+    // Without the end that the builder has written.
+    layer.truncate(layer.len() - 1024);
+    layer.extend(archive(&[("huge", EntryType::Regular, "", b"")]));
+    let error = unpack(&layer[..], dir.path()).unwrap_err().to_string();
+    assert_eq!(error, format!("unpacking \"huge\": the layer has more than {MAX_BYTES} bytes"));
+    assert!(!dir.path().join("huge").exists());
+}
