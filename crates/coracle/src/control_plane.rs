@@ -115,6 +115,40 @@ pub(crate) fn scheduler(informers: Informers, identity: &str) -> Box<dyn Role> {
     Box::new(scheduler::Scheduler::new(informers, scheduler::Options { candidate, ..scheduler::Options::default() }))
 }
 
+/// Writes a kubeconfig for the administrator and for each role that runs alone into `kubeconfig/` below the data
+/// directory: `admin.conf`, `scheduler.conf`, `kubelet.conf`, …
+pub(crate) fn write_kubeconfigs(instance: &Instance, pki: &Pki, server: SocketAddr, node: &str) -> Result<(), Failure> {
+    let directory = instance.path("kubeconfig");
+    let what = || format!("writing the roles' kubeconfigs into {}", directory.display());
+    std::fs::create_dir_all(&directory).map_err(|e| Failure::new(what(), e))?;
+    for (file, profile) in profiles(node) {
+        let certificate =
+            pki.certificate(&format!("client-{file}"), &profile).map_err(|e| Failure::new(what(), chain(&e)))?;
+        let entry = pki::kubeconfig::Entry {
+            name: "coracle",
+            server: &format!("https://{server}"),
+            authority_pem: pki.authority().pem(),
+            credentials: pki::kubeconfig::Credentials::Certificate(&certificate),
+            namespace: None,
+        };
+        let path = directory.join(format!("{file}.conf"));
+        pki::kubeconfig::write(&path, &entry).map_err(|e| Failure::new(what(), chain(&e)))?;
+    }
+    Ok(())
+}
+
+/// Who the clients of an API server are: file name and certificate.
+fn profiles(node: &str) -> [(&'static str, Profile); 6] {
+    [
+        ("admin", Profile::admin()),
+        ("controller-manager", Profile::component("system:kube-controller-manager")),
+        ("scheduler", Profile::component("system:kube-scheduler")),
+        ("kubelet", Profile::kubelet_client(node)),
+        ("proxy", Profile::component("system:kube-proxy")),
+        ("dns", Profile::component("system:kube-dns")),
+    ]
+}
+
 /// A component's user.
 pub(crate) fn component(name: &str) -> User {
     User::new(format!("system:{name}"))

@@ -24,7 +24,7 @@ pub(crate) enum Verb {
     Down(Down),
     /// Load and list container images
     Image(Image),
-    /// Run the API server alone
+    /// Run the API server alone; it writes kubeconfigs for the other roles below the data directory
     Apiserver(Apiserver),
     /// Run the scheduler alone
     Scheduler(Client),
@@ -174,6 +174,9 @@ pub(crate) struct Proxy {
     /// Range of pod addresses
     #[arg(long, default_value = "10.42.0.0/16", value_name = "CIDR")]
     pub cluster_cidr: String,
+    /// Range of Service addresses
+    #[arg(long, default_value = "10.43.0.0/16", value_name = "CIDR")]
+    pub service_cidr: String,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -195,6 +198,9 @@ pub(crate) struct Runtime {
     /// Range of this node's pod addresses
     #[arg(long, default_value = "10.42.0.0/16", value_name = "CIDR")]
     pub pod_cidr: String,
+    /// Range of Service addresses
+    #[arg(long, default_value = "10.43.0.0/16", value_name = "CIDR")]
+    pub service_cidr: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

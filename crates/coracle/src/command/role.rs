@@ -66,6 +66,8 @@ async fn apiserver(options: Apiserver, host: &Host) -> Result<Box<dyn Role>, Fai
     })?;
     let services = range("--service-cidr", &options.service_cidr)?;
     let service_address = service_address(services, 1)?;
+    let reached = options.listen.first().copied().unwrap_or(advertise);
+    control_plane::write_kubeconfigs(&instance, &pki, reached, &node::default_name()?)?;
     let exposure = Exposure { listen: options.listen, advertise, service_cidr: options.service_cidr, service_address };
     Ok(Box::new(control_plane::api_server(store, &pki, &exposure, host)?.0))
 }
@@ -92,7 +94,7 @@ async fn proxy(options: Proxy, host: &Host) -> Result<Box<dyn Role>, Failure> {
         node_name: options.node_name.map_or_else(node::default_name, Ok)?,
         instance: instance.id,
         cluster_cidrs: vec![range("--cluster-cidr", &options.cluster_cidr)?],
-        service_cidrs: Vec::new(),
+        service_cidrs: vec![range("--service-cidr", &options.service_cidr)?],
         node_ips: options.node_ip,
     })))
 }
@@ -111,8 +113,9 @@ async fn dns(options: Dns, host: &Host) -> Result<Box<dyn Role>, Failure> {
 async fn runtime(options: Runtime, host: &Host) -> Result<Box<dyn Role>, Failure> {
     let instance = Instance::open(&options.data.data_dir)?;
     let pods = range("--pod-cidr", &options.pod_cidr)?;
+    let services = range("--service-cidr", &options.service_cidr)?;
     let address = network::first_address(&pods);
-    let node = Node { instance, name: node::default_name()?, address, pods, services: pods, dns: address };
+    let node = Node { instance, name: node::default_name()?, address, pods, services, dns: address };
     let network = node.start_network(host).await?;
     Ok(node.runtime(network))
 }
