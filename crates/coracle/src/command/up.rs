@@ -12,7 +12,8 @@ pub(crate) async fn run(options: Up) -> Result<(), Failure> {
     let mut signals = Signals::catch()?;
     require_root()?;
     let instance = Instance::open(&options.data.data_dir)?;
-    let _lock = instance.lock()?;
+    // Held to the process's very end, so that whoever waits for it finds the process gone.
+    std::mem::forget(instance.lock()?);
     let mut cluster = Cluster::start(&instance, &options).await?;
     let ready = tokio::select! {
         biased;

@@ -6,8 +6,11 @@ use super::machine::{disk, line, meminfo_bytes, text};
 
 /// Less memory than this is pressure, in bytes.
 const MIN_MEMORY: u64 = 100 << 20;
-/// Less than this part of the disk is pressure, in hundredths.
+/// Less than this part of the disk is pressure, in hundredths, if it is also less than [`MIN_DISK`]: a tenth of a large
+/// disk is plenty, and a laptop that is nearly full must still take pods.
 const MIN_DISK_PERCENT: u64 = 10;
+/// In bytes.
+const MIN_DISK: u64 = 1 << 30;
 /// Fewer process ids than this are pressure.
 const MIN_PIDS: u64 = 512;
 
@@ -51,7 +54,8 @@ impl Left {
     pub fn pressure(&self) -> Pressure {
         Pressure {
             memory: self.memory < MIN_MEMORY,
-            disk: self.disk.saturating_mul(100) < self.disk_size.saturating_mul(MIN_DISK_PERCENT),
+            disk: self.disk < MIN_DISK
+                && self.disk.saturating_mul(100) < self.disk_size.saturating_mul(MIN_DISK_PERCENT),
             pids: self.pids < MIN_PIDS,
         }
     }
@@ -65,6 +69,8 @@ mod tests {
     fn thresholds() {
         let plenty = Left { memory: 1 << 30, disk: 50, disk_size: 100, pids: 10_000 };
         assert_eq!(plenty.pressure(), Pressure::default());
+        let large = Left { disk: 20 << 30, disk_size: 250 << 30, ..plenty };
+        assert_eq!(large.pressure(), Pressure::default());
         let short = Left { memory: 99 << 20, disk: 9, disk_size: 100, pids: 511 };
         assert_eq!(short.pressure(), Pressure { memory: true, disk: true, pids: true });
     }
