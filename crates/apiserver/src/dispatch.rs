@@ -180,9 +180,7 @@ impl Ask<'_> {
 
 /// The type of bodies that are not of the resource's own kind.
 fn body_type(gvk: &Gvk) -> Result<Type> {
-    let module = if gvk.group.is_empty() { "core" } else { gvk.group.split('.').next().unwrap_or_default() };
-    let name = format!("{module}.{}.{}", gvk.version, gvk.kind);
-    Type::builtin(&name).ok_or_else(|| Error::internal(format!("the type {name} is not known")))
+    Type::of_kind(gvk).ok_or_else(|| Error::internal(format!("the type of {}/{} is not known", gvk.version, gvk.kind)))
 }
 
 /// Namespaced objects are below a namespace, others are not.

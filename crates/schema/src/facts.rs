@@ -269,6 +269,13 @@ impl Type {
         Some(Self { facts, id })
     }
 
+    /// The built-in type of a kind, whether or not a row of its own serves it: bodies of subresources.
+    #[must_use]
+    pub fn of_kind(kind: &object::Gvk) -> Option<Self> {
+        let module = kind.group.split('.').next().filter(|m| !m.is_empty()).unwrap_or("core");
+        Self::builtin(&format!("{module}.{}.{}", kind.version, kind.kind))
+    }
+
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.facts

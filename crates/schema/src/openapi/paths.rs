@@ -3,7 +3,8 @@
 use object::Gvk;
 use serde_json::{Map, Value, json};
 
-use super::schemas::{PATCH, body_type, list_type, reference};
+use super::schemas::{PATCH, list_type, reference};
+use crate::facts::Type;
 use crate::resource::{Served, Subresource, SubresourceKind, Verb, Verbs};
 
 /// Forms of patches.
@@ -115,7 +116,7 @@ fn path_parameters(namespaced: bool, named: bool) -> Vec<Value> {
 fn subresource(served: &Served, sub: &Subresource) -> Value {
     let kind = sub.body.clone().unwrap_or_else(|| served.gvk());
     let body = match &sub.body {
-        Some(body) => body_type(body).map(|ty| reference(ty.name())),
+        Some(body) => Type::of_kind(body).map(|ty| reference(ty.name())),
         None => Some(reference(served.ty().name())),
     };
     let parameters = path_parameters(served.resource.is_namespaced(), true);

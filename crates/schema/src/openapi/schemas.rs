@@ -26,7 +26,7 @@ pub(super) fn of(served: &[Served]) -> Map<String, Value> {
 /// The types that a resource's operations name: objects, lists, bodies of subresources.
 fn mentioned(served: &Served) -> Vec<Type> {
     let list = list_type(served);
-    let bodies = served.resource.subresources.iter().filter_map(|sub| body_type(sub.body.as_ref()?));
+    let bodies = served.resource.subresources.iter().filter_map(|sub| Type::of_kind(sub.body.as_ref()?));
     std::iter::once(served.ty().clone()).chain(list).chain(bodies).collect()
 }
 
@@ -39,12 +39,6 @@ pub(super) fn list_type(served: &Served) -> Option<Type> {
 
 fn sibling(ty: &Type, name: &str) -> Option<Type> {
     Type::builtin(name).filter(|found| std::ptr::eq(found.facts(), ty.facts()))
-}
-
-/// The built-in type of a subresource's body.
-pub(super) fn body_type(kind: &object::Gvk) -> Option<Type> {
-    let module = kind.group.split('.').next().filter(|m| !m.is_empty()).unwrap_or("core");
-    Type::builtin(&format!("{module}.{}.{}", kind.version, kind.kind))
 }
 
 fn collect(root: &Type, seen: &mut BTreeSet<String>, found: &mut BTreeMap<String, Value>) {
