@@ -31,8 +31,8 @@ lint: setup-lint ## format, clippy, tidy, licences
 test: setup-test embedded ## every test of the test tier
 	cargo test --workspace
 
-bench: build ## figures beside the budgets
-	cargo run --quiet --release -p xtask -- bench
+bench: build setup-bench ## figures beside the budgets and peers; SECTIONS="api dns" measures only those
+	cargo run --quiet --release -p bench -- $(SECTIONS)
 
 soak: setup-test embedded ## the long tests: figures and rounds that do not fit `make test`
 	cargo test --release --workspace -- --ignored --nocapture --test-threads=1

@@ -115,34 +115,6 @@ async fn without_upstream_failure_is_quick() {
     assert!(host.tasks.drain(Duration::from_secs(5)).await);
 }
 
-/// Prints how many queries a second one task answers while one task asks.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a figure, not a check"]
-async fn queries_per_second() {
-    const WINDOW: usize = 64;
-    const QUERIES: usize = 400_000;
-    let host = Host::system();
-    let server = server(&host, responder(1), Path::new("/nonexistent")).await;
-    let socket = UdpSocket::bind(LOCALHOST).await.unwrap();
-    socket.connect(server).await.unwrap();
-    let bytes = query("many.default.svc.cluster.local.", None).to_vec().unwrap();
-    let (sent, received) = tokio::sync::oneshot::channel();
-    host.tasks.spawn("load", OnEnd::Expected, async move {
-        let mut buffer = [0; 512];
-        for _ in 0..WINDOW {
-            socket.send(&bytes).await.unwrap();
-        }
-        let start = Instant::now();
-        for _ in 0..QUERIES {
-            socket.recv(&mut buffer).await.unwrap();
-            socket.send(&bytes).await.unwrap();
-        }
-        sent.send(start.elapsed()).unwrap();
-    });
-    let elapsed = received.await.unwrap();
-    println!("{QUERIES} queries in {elapsed:?}: {:.0} a second", QUERIES as f64 / elapsed.as_secs_f64());
-}
-
 /// Another name server that answers everything with one address.
 async fn other(host: &Host, address: &str) -> SocketAddr {
     let socket = UdpSocket::bind(address).await.unwrap();

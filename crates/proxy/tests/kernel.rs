@@ -257,37 +257,3 @@ fn changes_of_one_service_leave_connections_of_others_alone() {
         assert_eq!(open.read(&mut [0; 1]).unwrap(), 0, "the server answers by closing, not by a reset");
     });
 }
-
-/// Prints how long 30,000 Services take: all at once, and one change among them.
-#[test]
-#[ignore = "a figure, not a check"]
-fn thirty_thousand_services() {
-    on_a_node(|mut world| async move {
-        let address = |n: u32| format!("10.43.{}.{}", n >> 8, n & 255);
-        let endpoints = |n: u32| -> Vec<String> {
-            (0..2).map(|k| format!("10.42.{}.{}", (2 * n + k) >> 8 & 255, (2 * n + k) & 255)).collect()
-        };
-        let start = Instant::now();
-        for n in 0..30_000 {
-            world.set(&format!("service-{n}"), plain(&address(n)), &endpoints(n));
-        }
-        println!("30,000 Services with 2 endpoints each: objects and fragments {:?}", start.elapsed());
-        world.state.take();
-        let start = Instant::now();
-        let batch = world.tables.rebuild(&world.state.whole());
-        println!("  rule set and its encoding {:?}", start.elapsed());
-        let start = Instant::now();
-        Socket::open().unwrap().apply(&batch).unwrap();
-        println!("  kernel {:?}", start.elapsed());
-        let mut times: Vec<Duration> = (0..21)
-            .map(|round| {
-                let start = Instant::now();
-                world.set("service-77", plain(&address(77)), &endpoints(round)[..1 + round as usize % 2]);
-                world.commit();
-                start.elapsed()
-            })
-            .collect();
-        times.sort();
-        println!("  one change: p50 {:?}, max {:?}", times[10], times[20]);
-    });
-}

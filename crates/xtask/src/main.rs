@@ -1,6 +1,5 @@
 //! Developer tasks, run as `cargo run -p xtask -- <task>`.
 
-mod bench;
 mod facts;
 
 use clap::{Parser, Subcommand};
@@ -16,14 +15,11 @@ struct Arguments {
 enum Task {
     /// Condense upstream's API documents into the schema's facts file.
     Facts(facts::Options),
-    /// Measure a cluster of the release build against the budgets.
-    Bench,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     match Arguments::parse().task {
         Task::Facts(options) => facts::run(&options)?,
-        Task::Bench => bench::run()?,
     }
     Ok(())
 }

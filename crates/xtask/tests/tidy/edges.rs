@@ -28,6 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("kubelet", &["object", "host", "informer", "cri", "pki", "streaming"]),
     ("hollow", &["object", "host", "informer"]),
     ("testing", &["*"]),
+    ("bench", &["*"]),
     ("xtask", &["*"]),
     ("coracle", &["*"]),
 ];

@@ -14,7 +14,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -56,6 +56,8 @@ struct User {
 pub(crate) struct Target {
     address: SocketAddr,
     tls: Arc<ClientConfig>,
+    /// A bearer token, for those without a certificate.
+    token: Option<&'static str>,
 }
 
 impl Target {
@@ -68,7 +70,13 @@ impl Target {
         let address =
             cluster.server.trim_start_matches("https://").parse().map_err(|e| format!("{}: {e}", cluster.server))?;
         let (authority, certificate) = (decode(&cluster.authority)?, decode(&user.certificate)?);
-        Ok(Self { address, tls: Arc::new(tls(&authority, &certificate, &decode(&user.key)?)?) })
+        Ok(Self { address, tls: Arc::new(tls(&authority, &certificate, &decode(&user.key)?)?), token: None })
+    }
+
+    /// A server whose certificate is signed by one in `authority` (PEM), which knows the caller by `token`.
+    pub(crate) fn with_token(address: SocketAddr, authority: &[u8], token: &'static str) -> Result<Self, String> {
+        let config = builder()?.with_root_certificates(roots(authority)?).with_no_client_auth();
+        Ok(Self { address, tls: Arc::new(config), token: Some(token) })
     }
 
     /// A new connection.
@@ -86,14 +94,16 @@ impl Target {
     }
 
     pub(crate) fn request(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
-        Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", self.address.to_string())
             .header("content-type", "application/json")
-            .header("user-agent", "coracle-bench")
-            .body(Full::new(body.into()))
-            .expect("the request is well formed")
+            .header("user-agent", "coracle-bench");
+        if let Some(token) = self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request.body(Full::new(body.into())).expect("the request is well formed")
     }
 }
 
@@ -107,18 +117,24 @@ fn decode(text: &str) -> Result<Vec<u8>, String> {
 }
 
 fn tls(authority: &[u8], certificate: &[u8], key: &[u8]) -> Result<ClientConfig, String> {
+    let chain =
+        CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>().map_err(|e| format!("{e:?}"))?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| format!("{e:?}"))?;
+    let builder = builder()?.with_root_certificates(roots(authority)?);
+    builder.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(|e| e.to_string())
+}
+
+fn roots(authority: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for ca in CertificateDer::pem_slice_iter(authority) {
         roots.add(ca.map_err(|e| format!("{e:?}"))?).map_err(|e| e.to_string())?;
     }
-    let chain =
-        CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>().map_err(|e| format!("{e:?}"))?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| format!("{e:?}"))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?;
-    builder.with_root_certificates(roots).with_client_auth_cert(chain, key).map_err(|e| e.to_string())
+    Ok(roots)
 }
 
 /// Sends one request and reads the answer whole; an answer other than success is an error.
@@ -138,16 +154,34 @@ pub(crate) async fn rate<F>(target: &Target, clients: usize, time: Duration, req
 where
     F: Fn(&Target, usize) -> Request<Full<Bytes>> + Clone + Send + 'static,
 {
-    let mut connections = Vec::with_capacity(clients);
-    for _ in 0..clients {
-        connections.push(target.connect().await?);
-    }
-    let (started, mut work) = (Instant::now(), JoinSet::new());
-    for (client, mut sender) in connections.into_iter().enumerate() {
-        let (target, request) = (target.clone(), request.clone());
+    let started = Instant::now();
+    let done = share(target, clients, request, move |_| started.elapsed() < time).await?;
+    Ok(done as f64 / started.elapsed().as_secs_f64())
+}
+
+/// Requests a second that `clients` connections reach with `request(0)` to `request(count - 1)`.
+pub(crate) async fn all<F>(target: &Target, clients: usize, count: usize, request: F) -> Result<f64, String>
+where
+    F: Fn(&Target, usize) -> Request<Full<Bytes>> + Clone + Send + 'static,
+{
+    let started = Instant::now();
+    share(target, clients, request, move |n| n < count).await?;
+    Ok(count as f64 / started.elapsed().as_secs_f64())
+}
+
+/// Shares the requests out among connections as long as `more` wants the next one; how many were sent.
+async fn share<F, M>(target: &Target, clients: usize, request: F, more: M) -> Result<usize, String>
+where
+    F: Fn(&Target, usize) -> Request<Full<Bytes>> + Clone + Send + 'static,
+    M: Fn(usize) -> bool + Clone + Send + 'static,
+{
+    let mut work = JoinSet::new();
+    for client in 0..clients {
+        let mut sender = target.connect().await?;
+        let (target, request, more) = (target.clone(), request.clone(), more.clone());
         work.spawn(async move {
             let mut done = 0;
-            while started.elapsed() < time {
+            while more(done * clients + client) {
                 send(&mut sender, request(&target, done * clients + client)).await?;
                 done += 1;
             }
@@ -158,5 +192,5 @@ where
     while let Some(joined) = work.join_next().await {
         total += joined.map_err(|e| e.to_string())??;
     }
-    Ok(total as f64 / started.elapsed().as_secs_f64())
+    Ok(total)
 }

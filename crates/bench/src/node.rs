@@ -2,12 +2,11 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Instant;
 
 use testing::{Cluster, Machine, cluster::run};
 
 use super::load::{Target, send};
-use super::{Bench, Better, Figure};
+use super::{Bench, Figure, median, now, on, since};
 
 /// How often a pod is started; the median counts.
 const PODS: usize = 9;
@@ -20,15 +19,7 @@ pub(crate) fn start(program: &Path, machine: Machine) -> Result<(Bench, Figure),
     let started = now();
     cluster.up()?;
     ready(&cluster)?;
-    let value = started.elapsed().as_secs_f64() * 1000.0;
-    let figure = Figure {
-        name: "`up` to node Ready, warm disk",
-        unit: "ms",
-        value,
-        must: 2_000.0,
-        aim: 500.0,
-        better: Better::Lower,
-    };
+    let figure = Figure::at_most("`up` to node Ready, warm disk", "ms", since(started), 2_000.0, 500.0);
     Ok((cluster, figure))
 }
 
@@ -44,21 +35,8 @@ pub(crate) fn pod_start(cluster: &Bench, image: &Path) -> Result<Figure, String>
         return Err(loaded.stderr);
     }
     let target = Target::read(&cluster.kubeconfig())?;
-    let work = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(|e| e.to_string())?.block_on(pod_starts(target))
-    };
-    let mut times = cluster.machine().inside(work).map_err(|e| e.to_string())??;
-    times.sort_by(f64::total_cmp);
-    let value = times[times.len() / 2];
-    Ok(Figure {
-        name: "pod create to Running, image present (p50)",
-        unit: "ms",
-        value,
-        must: 500.0,
-        aim: 50.0,
-        better: Better::Lower,
-    })
+    let value = median(on(cluster.machine(), move || pod_starts(target))?);
+    Ok(Figure::at_most("pod create to Running, image present (p50)", "ms", value, 500.0, 50.0))
 }
 
 async fn pod_starts(target: Target) -> Result<Vec<f64>, String> {
@@ -76,7 +54,7 @@ async fn one_pod(target: &Target, n: usize) -> Result<f64, String> {
     let answer = watcher.send_request(target.request("GET", &watch, "")).await.map_err(|e| e.to_string())?;
     let started = now();
     send(&mut writer, target.request("POST", pods, pod(n))).await?;
-    let took = until_running(answer.into_body()).await.map(|()| started.elapsed().as_secs_f64() * 1000.0);
+    let took = until_running(answer.into_body()).await.map(|()| since(started));
     send(&mut writer, target.request("DELETE", &format!("{pods}/bench-{n}?gracePeriodSeconds=0"), "")).await?;
     took
 }
@@ -99,9 +77,4 @@ fn pod(n: usize) -> String {
     format!(
         r#"{{"metadata":{{"name":"bench-{n}"}},"spec":{{"terminationGracePeriodSeconds":0,"containers":[{{"name":"main","image":"{image}","command":["sleep","3600"]}}]}}}}"#
     )
-}
-
-#[expect(clippy::disallowed_methods, reason = "a measurement beside real processes lives in real time")]
-fn now() -> Instant {
-    Instant::now()
 }
