@@ -4,21 +4,36 @@
 //! itself does what is common: names, uid, timestamps, generation 1, finalizers, the split between an object and its
 //! `/status`, managed fields.
 
+mod address;
+mod autoscaler;
 mod configmap;
+mod controllerrevision;
+mod coordination;
+mod cronjob;
 mod daemonset;
 mod deployment;
+mod disruptionbudget;
+mod endpointslice;
 mod field;
+mod internal;
 mod job;
 mod labels;
 mod list;
+mod migration;
 mod namespace;
+mod networking;
 mod node;
 mod pod;
+mod reference;
 mod replicaset;
+mod runtimeclass;
+mod scheduling;
 mod secret;
 mod service;
 mod small;
 mod statefulset;
+mod status;
+mod storage;
 mod workload;
 
 use futures::future::BoxFuture;

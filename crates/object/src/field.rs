@@ -94,6 +94,12 @@ impl Error {
         Self::new(ErrorType::Invalid, path, Some(value.into()), detail)
     }
 
+    /// Wrong without its value being shown.
+    #[must_use]
+    pub fn invalid_unshown(path: &Path, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Invalid, path, None, detail)
+    }
+
     #[must_use]
     pub fn type_invalid(path: &Path, value: impl Into<Value>, detail: impl Into<String>) -> Self {
         Self::new(ErrorType::TypeInvalid, path, Some(value.into()), detail)

@@ -11,10 +11,12 @@
 //! | [`meta`] | the metadata that caches and registries need, cheaply read |
 //! | [`status`] | `metav1.Status`: the body of every failed request |
 
+pub mod cron;
 pub mod field;
 pub mod gvk;
 pub mod meta;
 pub mod names;
+pub mod number;
 pub mod quantity;
 pub mod selector;
 pub mod status;

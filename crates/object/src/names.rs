@@ -7,7 +7,7 @@ mod label;
 
 use std::fmt::Display;
 
-pub use address::{canonical_cidr, canonical_ip, cidr, ip, parse_cidr, parse_ip};
+pub use address::{canonical_cidr, canonical_ip, cidr, ip, network, parse_cidr, parse_ip, strict_cidr, strict_ip};
 pub use label::{label_value, qualified_name};
 
 pub const DNS1123_LABEL_MAX: usize = 63;
@@ -180,6 +180,24 @@ pub fn percent(value: &str) -> Vec<String> {
     })
 }
 
+/// Why a condition has its status: `MinimumReplicasAvailable`.
+#[must_use]
+pub fn condition_reason(value: &str) -> Vec<String> {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b',' | b':');
+    let bytes = value.as_bytes();
+    let valid = bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.last().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+        && bytes.iter().all(|b| inner(*b));
+    unless(valid, || {
+        pattern(
+            "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric \
+             characters or '_,:', and must end with an alphanumeric character or '_'",
+            "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?",
+            &["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"],
+        )
+    })
+}
+
 #[must_use]
 pub fn http_header_name(value: &str) -> Vec<String> {
     let valid = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -189,6 +207,15 @@ pub fn http_header_name(value: &str) -> Vec<String> {
             "[-A-Za-z0-9]+",
             &["X-Header-Name"],
         )
+    })
+}
+
+/// What may stand behind the domain of a path such as `example.com/a/b`.
+#[must_use]
+pub fn http_path(value: &str) -> Vec<String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b);
+    unless(!value.is_empty() && value.bytes().all(allowed), || {
+        r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')".to_owned()
     })
 }
 

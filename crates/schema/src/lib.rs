@@ -10,6 +10,7 @@
 //! | `kubectl get` | [`columns`] |
 //! | discovery | [`discovery`] |
 //! | OpenAPI v3 | [`openapi`] |
+//! | values in messages | [`internal()`] |
 //!
 //! An object is a `serde_json::Value` (maps keep their order). A *normalised* object is what the server prints: known
 //! fields in canonical order, empty ones left out as Go leaves them out, quantities and times in canonical form.
@@ -20,6 +21,7 @@ pub mod convert;
 mod defaults;
 pub mod discovery;
 pub mod facts;
+mod internal;
 pub mod openapi;
 mod overlay;
 pub mod resource;
@@ -30,5 +32,6 @@ pub use codec::{DecodeError, Decoded, Format, Issue, decode, decode_protobuf, en
 pub use convert::{Conversion, ConvertError, convert, from_storage, to_storage};
 pub use defaults::default;
 pub use facts::{Facts, ListType, Node, Shape, Type, TypeFacts};
+pub use internal::internal;
 pub use resource::{Resource, Scope, Served, Subresource, SubresourceKind, Verb, Verbs, Version};
 pub use table::{Group, RegisterError, Snapshot, Table, version_rank};

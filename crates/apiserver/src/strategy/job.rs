@@ -1,23 +1,25 @@
 //! Jobs.
 
-use object::field::ErrorList;
-use serde_json::{Value, json};
+mod failure;
+mod indexes;
+pub(super) mod spec;
+mod status;
+mod success;
+mod update;
 
-use super::field::{At, immutable, object_at, optional_one_of, remove};
-use super::workload::{counts, selected_template};
-use super::{Collection, Context, Strategy, pod};
+use object::field::{Error, ErrorList};
+use object::names;
+use serde_json::{Map, Value, json};
+
+use super::field::{At, object_at};
+use super::{Collection, Context, Strategy, labels, workload};
 
 pub(super) struct Job;
 
 const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
 const JOB_NAME: &str = "batch.kubernetes.io/job-name";
-
-/// Fields of the spec that never change.
-const IMMUTABLE: &[&str] =
-    &["selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "successPolicy", "managedBy"];
-
-/// What a suspended job's template may be changed in before it starts.
-const SCHEDULING: &[&str] = &["nodeSelector", "tolerations", "affinity", "schedulingGates"];
+const OLD_CONTROLLER_UID: &str = "controller-uid";
+const OLD_JOB_NAME: &str = "job-name";
 
 impl Strategy for Job {
     fn prepare_create(&self, _: &Context<'_>, object: &mut Value) {
@@ -28,59 +30,22 @@ impl Strategy for Job {
     }
 
     fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
-        let (spec, mut errors) = (At::root(object).at("spec"), ErrorList::new());
-        counts(
-            &spec,
-            &[
-                "parallelism",
-                "completions",
-                "activeDeadlineSeconds",
-                "backoffLimit",
-                "ttlSecondsAfterFinished",
-                "backoffLimitPerIndex",
-                "maxFailedIndexes",
-            ],
-            &mut errors,
-        );
-        selected_template(&spec, "job", &mut errors);
-        optional_one_of(&spec.at("completionMode"), &["Indexed", "NonIndexed"], &mut errors);
-        optional_one_of(&spec.at("podReplacementPolicy"), &["Failed", "TerminatingOrFailed"], &mut errors);
-        let completions = spec.at("completions");
-        if spec.at("completionMode").text() == "Indexed" && !completions.is_set() {
-            errors.push(completions.required("when completion mode is Indexed"));
-        }
-        let policy = spec.at("template").at("spec").at("restartPolicy");
-        match policy.text() {
-            "OnFailure" | "Never" => {}
-            "" | "Always" => errors.push(policy.required("valid values: \"OnFailure\", \"Never\"")),
-            _ => errors.push(policy.unsupported(&["OnFailure", "Never"])),
-        }
-        errors
+        validate(object, true)
     }
 
     fn validate_update(&self, cx: &Context<'_>, object: &Value, old: &Value) -> ErrorList {
         if cx.subresource == "status" {
-            return ErrorList::new();
+            return status::validate(object, old);
         }
-        let mut errors = self.validate(cx, object);
-        let (spec, before) = (At::root(object).at("spec"), &old["spec"]);
-        for field in IMMUTABLE {
-            immutable(&spec.at(field), &before[*field], &mut errors);
-        }
-        if before["completionMode"] != "Indexed" {
-            immutable(&spec.at("completions"), &before["completions"], &mut errors);
-        }
-        let starts_later = before["suspend"] == true && old["status"]["startTime"].is_null();
-        let (now, then) =
-            (template(&spec.value["template"], starts_later), template(&before["template"], starts_later));
-        if now != then {
-            errors.push(spec.at("template").invalid("field is immutable"));
-        }
+        let has = |label: &str| old["spec"]["template"]["metadata"]["labels"][label].is_string();
+        let mut errors = validate(object, has(JOB_NAME) && has(CONTROLLER_UID));
+        errors.extend(update::validate(object, old));
         errors
     }
 
-    fn warnings(&self, _: &Context<'_>, object: &Value, _: Option<&Value>) -> Vec<String> {
-        pod::warnings(&At::root(object).at("spec").at("template").at("spec"))
+    fn warnings(&self, cx: &Context<'_>, object: &Value, old: Option<&Value>) -> Vec<String> {
+        let name = workload::name_warning(object, old).into_iter();
+        name.chain(spec::warnings(cx, &At::root(object).at("spec"), object, old)).collect()
     }
 
     fn tracks_generation(&self) -> bool {
@@ -100,18 +65,64 @@ fn generate_selector(object: &mut Value) {
     let template = object_at(&mut object["spec"], "template");
     let metadata = template.entry("metadata").or_insert_with(|| json!({}));
     let labels = object_at(metadata, "labels");
-    for (key, value) in [(CONTROLLER_UID, &uid), ("controller-uid", &uid), (JOB_NAME, &name), ("job-name", &name)] {
-        labels.insert(key.to_owned(), value.as_str().into());
+    let own = [(CONTROLLER_UID, &uid), (JOB_NAME, &name), (OLD_CONTROLLER_UID, &uid), (OLD_JOB_NAME, &name)];
+    for (key, value) in own {
+        add(labels, key, value);
     }
     let selector = object_at(&mut object["spec"], "selector").entry("matchLabels").or_insert_with(|| json!({}));
-    selector[CONTROLLER_UID] = uid.into();
+    if let Value::Object(matched) = selector {
+        add(matched, CONTROLLER_UID, &uid);
+    }
 }
 
-fn template(template: &Value, may_be_moved: bool) -> Value {
-    let mut template = template.clone();
-    if may_be_moved {
-        SCHEDULING.iter().for_each(|field| remove(&mut template["spec"], field));
-        remove(&mut template, "metadata");
+fn add(labels: &mut Map<String, Value>, key: &str, value: &str) {
+    labels.entry(key).or_insert_with(|| value.into());
+}
+
+/// `prefixed`: the labels with a prefix must be there; jobs of old servers lack them.
+fn validate(object: &Value, prefixed: bool) -> ErrorList {
+    let (root, mut errors) = (At::root(object), ErrorList::new());
+    generated_selector(&root, prefixed, &mut errors);
+    let spec = root.at("spec");
+    spec::validate_whole(&spec, &mut errors);
+    let completions = spec.at("completions").number().unwrap_or_default();
+    if spec.at("completionMode").text() == "Indexed" && completions > 0 {
+        let name = root.at("metadata").at("name");
+        let last = format!("{}-{}", name.text(), completions - 1);
+        if !names::dns1123_label(&last).is_empty() {
+            errors.push(name.invalid(format!("will not able to create pod with invalid DNS label: {last}")));
+        }
     }
-    template
+    errors
+}
+
+fn generated_selector(root: &At<'_>, prefixed: bool, errors: &mut ErrorList) {
+    let spec = root.at("spec");
+    let selector = spec.at("selector");
+    if spec.at("manualSelector").flag() || !selector.is_set() {
+        return;
+    }
+    let (uid, name) = (object::meta::uid(root.value), object::meta::name(root.value));
+    let old = [(OLD_CONTROLLER_UID, uid), (OLD_JOB_NAME, name)];
+    let new = [(CONTROLLER_UID, uid), (JOB_NAME, name)];
+    let expected: Vec<_> = if prefixed { old.into_iter().chain(new).collect() } else { old.to_vec() };
+    let own = spec.at("template").at("metadata").at("labels");
+    for (key, value) in &expected {
+        has_label(&own, key, value, errors);
+    }
+    let expected: Map<String, Value> = expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
+    let expected = Value::Object(expected);
+    let wanted = At { value: &expected, path: own.path };
+    if labels::is_readable(&selector) && !labels::selects(&selector, &wanted) {
+        errors.push(selector.invalid("`selector` not auto-generated"));
+    }
+}
+
+fn has_label(labels: &At<'_>, key: &str, expected: &str, errors: &mut ErrorList) {
+    let (path, detail) = (labels.path.key(key), format!("must be '{expected}'"));
+    match labels.value[key].as_str() {
+        None => errors.push(Error::required(&path, detail)),
+        Some(value) if value != expected => errors.push(Error::invalid(&path, labels.value.clone(), detail)),
+        Some(_) => {}
+    }
 }

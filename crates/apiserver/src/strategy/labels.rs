@@ -47,6 +47,45 @@ pub(super) fn selector(at: &At<'_>, errors: &mut ErrorList) {
     }
 }
 
+/// Labels of nodes that have newer names, or none.
+const DEPRECATED: &[(&str, &str)] = &[
+    ("beta.kubernetes.io/arch", "deprecated since v1.14; use \"kubernetes.io/arch\" instead"),
+    ("beta.kubernetes.io/os", "deprecated since v1.14; use \"kubernetes.io/os\" instead"),
+    (
+        "failure-domain.beta.kubernetes.io/region",
+        "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead",
+    ),
+    ("failure-domain.beta.kubernetes.io/zone", "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead"),
+    ("beta.kubernetes.io/instance-type", "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead"),
+    ("app.kubernetes.io/created-by", "deprecated since v1.9"),
+    ("scheduler.alpha.kubernetes.io/preferAvoidPods", "deprecated since v1.22; use Taints and Tolerations instead"),
+    ("node-role.kubernetes.io/master", "use \"node-role.kubernetes.io/control-plane\" instead"),
+];
+
+/// What to say about a label of nodes that should not be used any more.
+pub(super) fn deprecation(key: &str) -> Option<&'static str> {
+    DEPRECATED.iter().find(|(label, _)| *label == key).map(|(_, text)| *text)
+}
+
+/// What to say about a selector of nodes by such labels.
+pub(super) fn selector_warnings(at: &At<'_>) -> Vec<String> {
+    let keys = at.at("matchExpressions").items().map(|expression| expression.at("key"));
+    let expressions =
+        keys.filter_map(|key| deprecation(key.text()).map(|text| format!("{}: {} is {text}", key.path, key.text())));
+    let labels = at.at("matchLabels");
+    let labels = labels
+        .entries()
+        .filter_map(|(key, _)| deprecation(key).map(|text| format!("{}: {text}", labels.path.child(key))));
+    expressions.chain(labels).collect()
+}
+
+/// Whether a selector can be applied: all of it is well formed.
+pub(super) fn is_readable(at: &At<'_>) -> bool {
+    let mut errors = ErrorList::new();
+    selector(at, &mut errors);
+    errors.is_empty()
+}
+
 /// Whether a selector selects nothing in particular.
 pub(super) fn is_empty_selector(at: &At<'_>) -> bool {
     at.at("matchLabels").is_empty() && at.at("matchExpressions").is_empty()

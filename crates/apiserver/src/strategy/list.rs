@@ -1,14 +1,17 @@
 //! The kinds that have a strategy: group, kind, strategy.
 
-use super::small::{
-    Counted, EndpointSlice, Endpoints, Event, IpAddress, Lease, PodTemplate, PriorityClass, Rbac,
-    ReplicationController, Returned,
-};
+use super::small::{Endpoints, Event, PodTemplate, Rbac, ReplicationController, Returned};
 use super::{
-    Strategy, configmap, daemonset, deployment, job, namespace, node, pod, replicaset, secret, service, statefulset,
+    Strategy, autoscaler, configmap, controllerrevision, coordination, cronjob, daemonset, deployment,
+    disruptionbudget, endpointslice, job, migration, namespace, networking, node, pod, replicaset, runtimeclass,
+    scheduling, secret, service, statefulset, storage,
 };
 
+const COORDINATION: &str = "coordination.k8s.io";
+const NETWORKING: &str = "networking.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
+const SCHEDULING: &str = "scheduling.k8s.io";
+const STORAGE: &str = "storage.k8s.io";
 
 pub(super) const STRATEGIES: &[(&str, &str, &dyn Strategy)] = &[
     ("", "ConfigMap", &configmap::ConfigMap),
@@ -25,22 +28,37 @@ pub(super) const STRATEGIES: &[(&str, &str, &dyn Strategy)] = &[
     ("", "Secret", &secret::Secret),
     ("", "Service", &service::Service),
     ("", "ServiceAccount", &Returned),
+    ("apps", "ControllerRevision", &controllerrevision::ControllerRevision),
     ("apps", "DaemonSet", &daemonset::DaemonSet),
     ("apps", "Deployment", &deployment::Deployment),
     ("apps", "ReplicaSet", &replicaset::ReplicaSet),
     ("apps", "StatefulSet", &statefulset::StatefulSet),
-    ("batch", "CronJob", &Counted),
+    ("autoscaling", "HorizontalPodAutoscaler", &autoscaler::Autoscaler),
+    ("batch", "CronJob", &cronjob::CronJob),
     ("batch", "Job", &job::Job),
-    ("coordination.k8s.io", "Lease", &Lease),
-    ("discovery.k8s.io", "EndpointSlice", &EndpointSlice),
+    (COORDINATION, "Lease", &coordination::Lease),
+    (COORDINATION, "LeaseCandidate", &coordination::LeaseCandidate),
+    ("discovery.k8s.io", "EndpointSlice", &endpointslice::EndpointSlice),
     ("events.k8s.io", "Event", &Event),
-    ("networking.k8s.io", "IPAddress", &IpAddress),
-    ("networking.k8s.io", "Ingress", &Counted),
-    ("networking.k8s.io", "NetworkPolicy", &Counted),
-    ("policy", "PodDisruptionBudget", &Counted),
+    (NETWORKING, "IPAddress", &networking::IpAddress),
+    (NETWORKING, "Ingress", &networking::Ingress),
+    (NETWORKING, "IngressClass", &networking::IngressClass),
+    (NETWORKING, "NetworkPolicy", &networking::NetworkPolicy),
+    (NETWORKING, "ServiceCIDR", &networking::ServiceCidr),
+    ("node.k8s.io", "RuntimeClass", &runtimeclass::RuntimeClass),
+    ("policy", "PodDisruptionBudget", &disruptionbudget::DisruptionBudget),
     (RBAC, "ClusterRole", &Rbac),
     (RBAC, "ClusterRoleBinding", &Rbac),
     (RBAC, "Role", &Rbac),
     (RBAC, "RoleBinding", &Rbac),
-    ("scheduling.k8s.io", "PriorityClass", &PriorityClass),
+    (SCHEDULING, "PodGroup", &scheduling::PodGroup),
+    (SCHEDULING, "PriorityClass", &scheduling::PriorityClass),
+    (SCHEDULING, "Workload", &scheduling::Workload),
+    (STORAGE, "CSIDriver", &storage::CsiDriver),
+    (STORAGE, "CSINode", &storage::CsiNode),
+    (STORAGE, "CSIStorageCapacity", &storage::StorageCapacity),
+    (STORAGE, "StorageClass", &storage::StorageClass),
+    (STORAGE, "VolumeAttachment", &storage::VolumeAttachment),
+    (STORAGE, "VolumeAttributesClass", &storage::VolumeAttributesClass),
+    ("storagemigration.k8s.io", "StorageVersionMigration", &migration::Migration),
 ];

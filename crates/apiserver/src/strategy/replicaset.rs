@@ -4,13 +4,19 @@ use object::field::ErrorList;
 use serde_json::Value;
 
 use super::field::{At, immutable};
-use super::workload::{counts, restarts_always, selected_template, status_counts};
-use super::{Context, Strategy, pod};
+use super::workload::{self, counts, status_counts};
+use super::{Context, Strategy};
 
 pub(super) struct ReplicaSet;
 
-const COUNTS: &[&str] =
-    &["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"];
+const COUNTS: &[&str] = &[
+    "replicas",
+    "fullyLabeledReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "observedGeneration",
+    "terminatingReplicas",
+];
 const BOUNDS: &[(&str, &str, &str)] = &[
     ("fullyLabeledReplicas", "replicas", "cannot be greater than status.replicas"),
     ("readyReplicas", "replicas", "cannot be greater than status.replicas"),
@@ -22,8 +28,9 @@ impl Strategy for ReplicaSet {
     fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
         let (spec, mut errors) = (At::root(object).at("spec"), ErrorList::new());
         counts(&spec, &["replicas", "minReadySeconds"], &mut errors);
-        selected_template(&spec, "deployment", &mut errors);
-        restarts_always(&spec.at("template"), "ReplicaSet", &mut errors);
+        // Upstream's message is that of deployments.
+        workload::selector(&spec, "deployment", &mut errors);
+        workload::replica_template(&spec, &mut errors);
         errors
     }
 
@@ -38,8 +45,10 @@ impl Strategy for ReplicaSet {
         errors
     }
 
-    fn warnings(&self, _: &Context<'_>, object: &Value, _: Option<&Value>) -> Vec<String> {
-        pod::warnings(&At::root(object).at("spec").at("template").at("spec"))
+    fn warnings(&self, cx: &Context<'_>, object: &Value, old: Option<&Value>) -> Vec<String> {
+        let template = At::root(object).at("spec").at("template");
+        let name = workload::name_warning(object, old).into_iter();
+        name.chain(workload::warnings(cx, &template, object, old)).collect()
     }
 
     fn tracks_generation(&self) -> bool {

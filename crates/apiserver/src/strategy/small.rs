@@ -6,15 +6,11 @@ use object::field::{Error, ErrorList, Path};
 use object::names;
 use serde_json::Value;
 
-use super::field::{At, immutable, non_negative, one_of, port, positive, required, well_formed};
-use super::{Collection, Context, Strategy, labels, without_final_dash, workload};
+use super::field::{At, one_of, port, well_formed};
+use super::{Collection, Context, Strategy, labels, workload};
 
 /// How long events are kept.
 const EVENT_TTL: Duration = Duration::from_secs(3600);
-
-/// The most endpoints and ports of a slice.
-const MAX_ENDPOINTS: usize = 1000;
-const MAX_PORTS: usize = 20_000;
 
 /// Deleting answers with what was deleted, and nothing else is special.
 pub(super) struct Returned;
@@ -72,29 +68,6 @@ impl Strategy for Event {
     }
 }
 
-pub(super) struct Lease;
-
-impl Strategy for Lease {
-    fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
-        let (spec, mut errors) = (At::root(object).at("spec"), ErrorList::new());
-        positive(&spec.at("leaseDurationSeconds"), &mut errors);
-        non_negative(&spec.at("leaseTransitions"), &mut errors);
-        let holder = spec.at("holderIdentity");
-        if holder.is_set() && holder.is_empty() {
-            errors.push(holder.invalid("must not be empty"));
-        }
-        errors
-    }
-
-    fn allows_create_on_update(&self) -> bool {
-        true
-    }
-
-    fn allows_unconditional_update(&self) -> bool {
-        false
-    }
-}
-
 pub(super) struct Endpoints;
 
 impl Strategy for Endpoints {
@@ -129,102 +102,6 @@ fn endpoint_ports(at: &At<'_>, errors: &mut ErrorList) {
         }
         port(&entry.at("port"), errors);
         one_of(&entry.at("protocol"), &["SCTP", "TCP", "UDP"], errors);
-    }
-}
-
-pub(super) struct EndpointSlice;
-
-impl Strategy for EndpointSlice {
-    fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
-        let (slice, mut errors) = (At::root(object), ErrorList::new());
-        let kind = slice.at("addressType");
-        one_of(&kind, &["FQDN", "IPv4", "IPv6"], &mut errors);
-        let endpoints = slice.at("endpoints");
-        let count = endpoints.items().count();
-        if count > MAX_ENDPOINTS {
-            errors.push(Error::too_many(&endpoints.path, count, MAX_ENDPOINTS));
-            return errors;
-        }
-        for endpoint in endpoints.items() {
-            addresses(&endpoint.at("addresses"), kind.text(), &mut errors);
-            let node = endpoint.at("nodeName");
-            if node.is_set() {
-                well_formed(&node, names::dns1123_subdomain, &mut errors);
-            }
-        }
-        slice_ports(&slice.at("ports"), &mut errors);
-        errors
-    }
-
-    fn validate_update(&self, cx: &Context<'_>, object: &Value, old: &Value) -> ErrorList {
-        let mut errors = self.validate(cx, object);
-        immutable(&At::root(object).at("addressType"), &old["addressType"], &mut errors);
-        errors
-    }
-
-    fn tracks_generation(&self) -> bool {
-        true
-    }
-}
-
-fn addresses(at: &At<'_>, kind: &str, errors: &mut ErrorList) {
-    if at.is_empty() {
-        errors.push(at.required("must contain at least 1 address"));
-    }
-    for address in at.items() {
-        match kind {
-            "FQDN" => well_formed(&address, names::dns1123_subdomain, errors),
-            "IPv4" if names::parse_ip(address.text()).is_some_and(|ip| !ip.is_ipv4()) => {
-                errors.push(address.invalid("must be an IPv4 address"));
-            }
-            "IPv6" if names::parse_ip(address.text()).is_some_and(|ip| !ip.is_ipv6()) => {
-                errors.push(address.invalid("must be an IPv6 address"));
-            }
-            _ => well_formed(&address, names::ip, errors),
-        }
-    }
-}
-
-fn slice_ports(at: &At<'_>, errors: &mut ErrorList) {
-    let count = at.items().count();
-    if count > MAX_PORTS {
-        errors.push(Error::too_many(&at.path, count, MAX_PORTS));
-        return;
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    for entry in at.items() {
-        let name = entry.at("name");
-        if !name.is_empty() {
-            well_formed(&name, names::dns1123_label, errors);
-        }
-        if !seen.insert(name.text()) {
-            errors.push(name.duplicate());
-        }
-        one_of(&entry.at("protocol"), &["SCTP", "TCP", "UDP"], errors);
-    }
-}
-
-/// The objects that stand for addresses in use: they are named by the address.
-pub(super) struct IpAddress;
-
-impl Strategy for IpAddress {
-    fn check_name(&self, name: &str, prefix: bool) -> Vec<String> {
-        if prefix { vec!["an address cannot be generated".to_owned()] } else { names::ip(name) }
-    }
-
-    fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
-        let (parent, mut errors) = (At::root(object).at("spec").at("parentRef"), ErrorList::new());
-        if required(&parent, &mut errors) {
-            required(&parent.at("resource"), &mut errors);
-            required(&parent.at("name"), &mut errors);
-        }
-        errors
-    }
-
-    fn validate_update(&self, cx: &Context<'_>, object: &Value, old: &Value) -> ErrorList {
-        let mut errors = self.validate(cx, object);
-        immutable(&At::root(object).at("spec").at("parentRef"), &old["spec"]["parentRef"], &mut errors);
-        errors
     }
 }
 
@@ -281,35 +158,5 @@ impl Strategy for ReplicationController {
 
     fn collection(&self) -> Collection {
         Collection::Orphan
-    }
-}
-
-/// Counts changes of its spec, and nothing else is special.
-pub(super) struct Counted;
-
-impl Strategy for Counted {
-    fn tracks_generation(&self) -> bool {
-        true
-    }
-}
-
-/// PriorityClasses: what pods were admitted with does not change.
-pub(super) struct PriorityClass;
-
-impl Strategy for PriorityClass {
-    fn check_name(&self, name: &str, prefix: bool) -> Vec<String> {
-        names::dns1123_subdomain(&without_final_dash(name, prefix))
-    }
-
-    fn validate_update(&self, cx: &Context<'_>, object: &Value, old: &Value) -> ErrorList {
-        let mut errors = self.validate(cx, object);
-        for field in ["value", "preemptionPolicy"] {
-            immutable(&At::root(object).at(field), &old[field], &mut errors);
-        }
-        errors
-    }
-
-    fn tracks_generation(&self) -> bool {
-        true
     }
 }

@@ -1,11 +1,14 @@
 //! StatefulSets.
 
 use object::field::{Error, ErrorList, Path};
-use serde_json::Value;
+use object::names;
+use serde_json::{Value, json};
 
-use super::field::{At, one_of, optional_name, remove};
-use super::workload::{counts, restarts_always, selected_template};
-use super::{Context, Strategy, pod};
+use super::field::{At, non_negative, optional_name, remove};
+use super::workload::{
+    self, amount, counts, int_or_percent, not_above_hundred_percent, restarts_always, selects_own, template,
+};
+use super::{Context, Strategy, labels, without_final_dash};
 
 pub(super) struct StatefulSet;
 
@@ -20,56 +23,185 @@ const MUTABLE: &[&str] = &[
     "minReadySeconds",
 ];
 
-const STATUS_COUNTS: &[&str] =
-    &["replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas", "observedGeneration"];
+const FROZEN: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
+                      'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and \
+                      'minReadySeconds' are forbidden";
+
+const COUNTS: &[&str] = &[
+    "replicas",
+    "readyReplicas",
+    "currentReplicas",
+    "updatedReplicas",
+    "availableReplicas",
+    "observedGeneration",
+    "collisionCount",
+];
+
+const BOUNDS: &[(&str, &str, &str)] = &[
+    ("readyReplicas", "replicas", "cannot be greater than status.replicas"),
+    ("currentReplicas", "replicas", "cannot be greater than status.replicas"),
+    ("updatedReplicas", "replicas", "cannot be greater than status.replicas"),
+    ("availableReplicas", "replicas", "cannot be greater than status.replicas"),
+    ("availableReplicas", "readyReplicas", "cannot be greater than status.readyReplicas"),
+];
+
+/// What is let be because it has been so before.
+#[derive(Clone, Copy, Default)]
+struct Lenience {
+    update: bool,
+    template: bool,
+}
 
 impl Strategy for StatefulSet {
+    fn check_name(&self, name: &str, prefix: bool) -> Vec<String> {
+        names::dns1123_label(&without_final_dash(name, prefix))
+    }
+
+    fn prepare_create(&self, _: &Context<'_>, object: &mut Value) {
+        drop_disabled(object, None);
+    }
+
+    fn prepare_update(&self, _: &Context<'_>, object: &mut Value, old: &Value) {
+        drop_disabled(object, Some(old));
+    }
+
     fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
-        let (spec, mut errors) = (At::root(object).at("spec"), ErrorList::new());
-        one_of(&spec.at("podManagementPolicy"), &["OrderedReady", "Parallel"], &mut errors);
-        let update = spec.at("updateStrategy");
-        one_of(&update.at("type"), &["OnDelete", "RollingUpdate"], &mut errors);
-        counts(&update.at("rollingUpdate"), &["partition"], &mut errors);
-        counts(&spec, &["replicas", "minReadySeconds", "revisionHistoryLimit"], &mut errors);
-        counts(&spec.at("ordinals"), &["start"], &mut errors);
-        selected_template(&spec, "statefulset", &mut errors);
-        restarts_always(&spec.at("template"), "StatefulSet", &mut errors);
-        let retention = spec.at("persistentVolumeClaimRetentionPolicy");
-        for field in ["whenDeleted", "whenScaled"] {
-            if retention.is_set() {
-                one_of(&retention.at(field), &["Delete", "Retain"], &mut errors);
-            }
-        }
-        optional_name(&spec.at("serviceName"), object::names::dns1123_label, &mut errors);
-        errors
+        spec(&At::root(object).at("spec"), Lenience::default())
     }
 
     fn validate_update(&self, cx: &Context<'_>, object: &Value, old: &Value) -> ErrorList {
-        let mut errors = ErrorList::new();
         if cx.subresource == "status" {
-            counts(&At::root(object).at("status"), STATUS_COUNTS, &mut errors);
+            let (status, mut errors) = (At::root(object).at("status"), ErrorList::new());
+            workload::status_counts(&status, COUNTS, BOUNDS, &mut errors);
+            workload::not_decremented(&status.at("collisionCount"), &old["status"]["collisionCount"], &mut errors);
             return errors;
         }
-        errors = self.validate(cx, object);
+        let update = Lenience { update: true, template: false };
+        let was_wrong = !spec(&At::root(old).at("spec"), update).is_empty();
+        let mut errors = spec(&At::root(object).at("spec"), Lenience { template: was_wrong, ..update });
         if frozen(&object["spec"]) != frozen(&old["spec"]) {
-            let (last, rest) = MUTABLE.split_last().expect("there are mutable fields");
-            let listed: Vec<_> = rest.iter().map(|field| format!("'{field}'")).collect();
-            let text = format!(
-                "updates to statefulset spec for fields other than {} and '{last}' are forbidden",
-                listed.join(", ")
-            );
-            errors.push(Error::forbidden(&Path::new("spec"), text));
+            errors.push(Error::forbidden(&Path::new("spec"), FROZEN));
         }
         errors
     }
 
-    fn warnings(&self, _: &Context<'_>, object: &Value, _: Option<&Value>) -> Vec<String> {
-        pod::warnings(&At::root(object).at("spec").at("template").at("spec"))
+    fn warnings(&self, cx: &Context<'_>, object: &Value, old: Option<&Value>) -> Vec<String> {
+        let spec = At::root(object).at("spec");
+        let mut warnings = workload::warnings(cx, &spec.at("template"), object, old);
+        if cx.subresource != "status" && spec.at("revisionHistoryLimit").number().is_some_and(|limit| limit < 0) {
+            warnings.push(
+                "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is \
+                 recommended"
+                    .to_owned(),
+            );
+        }
+        warnings
     }
 
     fn tracks_generation(&self) -> bool {
         true
     }
+}
+
+/// `maxUnavailable` is behind a gate that is closed: it stays only where it has been.
+fn drop_disabled(object: &mut Value, old: Option<&Value>) {
+    let in_use = |object: &Value| !object["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"].is_null();
+    if in_use(object) && !old.is_some_and(in_use) {
+        remove(&mut object["spec"]["updateStrategy"]["rollingUpdate"], "maxUnavailable");
+    }
+}
+
+fn spec(spec: &At<'_>, lenience: Lenience) -> ErrorList {
+    let mut errors = ErrorList::new();
+    let policy = spec.at("podManagementPolicy");
+    match policy.text() {
+        "" => errors.push(policy.required("")),
+        "OrderedReady" | "Parallel" => {}
+        _ => errors.push(policy.invalid("must be 'OrderedReady' or 'Parallel'")),
+    }
+    update_strategy(&spec.at("updateStrategy"), &mut errors);
+    retention(&spec.at("persistentVolumeClaimRetentionPolicy"), &mut errors);
+    counts(spec, &["replicas", "minReadySeconds"], &mut errors);
+    non_negative(&spec.at("ordinals").at("start"), &mut errors);
+    if !lenience.update {
+        optional_name(&spec.at("serviceName"), names::dns1123_label, &mut errors);
+    }
+    workload::selector(spec, "statefulset", &mut errors);
+    let selector = spec.at("selector");
+    if labels::is_readable(&selector) {
+        own_template(spec, &selector, lenience, &mut errors);
+    } else {
+        errors.push(selector.invalid(""));
+    }
+    restarts_always(&spec.at("template"), "StatefulSet", &mut errors);
+    errors
+}
+
+fn update_strategy(at: &At<'_>, errors: &mut ErrorList) {
+    let rolling = at.at("rollingUpdate");
+    match at.at("type").text() {
+        "" => errors.push(at.required("")),
+        "OnDelete" if rolling.is_set() => errors.push(rolling.invalid_struct(
+            "apps.v1.RollingUpdateStatefulSetStrategy",
+            "only allowed for updateStrategy 'RollingUpdate'",
+        )),
+        "OnDelete" => {}
+        "RollingUpdate" => {
+            non_negative(&rolling.at("partition"), errors);
+            let unavailable = rolling.at("maxUnavailable");
+            if unavailable.is_set() {
+                int_or_percent(&unavailable, errors);
+                if amount(&unavailable) == 0 {
+                    errors.push(unavailable.invalid("cannot be 0"));
+                }
+                not_above_hundred_percent(&unavailable, errors);
+            }
+        }
+        _ => {
+            errors.push(at.invalid_struct("apps.v1.StatefulSetUpdateStrategy", "must be 'RollingUpdate' or 'OnDelete'"))
+        }
+    }
+}
+
+fn retention(at: &At<'_>, errors: &mut ErrorList) {
+    for when in ["whenDeleted", "whenScaled"].map(|field| at.at(field)) {
+        if at.is_set() && !["Retain", "Delete"].contains(&when.text()) {
+            errors.push(Error::not_supported(&when.path, when.text(), &["Retain", "Delete"]));
+        }
+    }
+}
+
+/// The template as its pods will have it: with the volumes of the claims, and names that the controller gives.
+fn own_template(spec: &At<'_>, selector: &At<'_>, lenience: Lenience, errors: &mut ErrorList) {
+    let at = spec.at("template");
+    selects_own(selector, &at, errors);
+    if !lenience.template {
+        let completed = completed(spec);
+        template(&At { value: &completed, path: at.path.clone() }, errors);
+    }
+    let metadata = at.at("metadata");
+    labels::labels(&At { value: metadata.at("labels").value, path: at.path.child("labels") }, errors);
+    labels::annotations(&At { value: metadata.at("annotations").value, path: at.path.child("annotations") }, errors);
+}
+
+fn completed(spec: &At<'_>) -> Value {
+    let mut template = spec.at("template").value.clone();
+    let claims: Vec<&str> = spec
+        .at("volumeClaimTemplates")
+        .items()
+        .map(|claim| claim.value["metadata"]["name"].as_str().unwrap_or(""))
+        .collect();
+    let own = template["spec"]["volumes"].as_array().cloned().unwrap_or_default();
+    let claimed = claims.iter().map(|name| json!({"name": name, "persistentVolumeClaim": {"claimName": name}}));
+    let others = own.into_iter().filter(|volume| !claims.contains(&volume["name"].as_str().unwrap_or("")));
+    let volumes: Vec<Value> = claimed.chain(others).collect();
+    for field in ["subdomain", "hostname"] {
+        remove(&mut template["spec"], field);
+    }
+    if !claims.is_empty() {
+        template["spec"]["volumes"] = volumes.into();
+    }
+    template
 }
 
 fn frozen(spec: &Value) -> Value {

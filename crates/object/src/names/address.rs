@@ -20,23 +20,27 @@ pub fn cidr(value: &str) -> Vec<String> {
     vec!["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)".to_owned()]
 }
 
-/// The strict rule of new fields: no leading zeros, no mapped addresses, canonical text.
+/// What old fields accept of new values: no leading zeros, no mapped addresses.
 #[must_use]
-pub fn canonical_ip(value: &str) -> Vec<String> {
+pub fn strict_ip(value: &str) -> Vec<String> {
     let Some(address) = parse_ip(value) else { return ip(value) };
     if value.parse::<IpAddr>().is_err() {
         return vec!["must not have leading 0s".to_owned()];
     }
-    if is_mapped(address) {
-        return vec!["must not be an IPv4-mapped IPv6 address".to_owned()];
-    }
-    let text = address.to_string();
-    if text == value { Vec::new() } else { vec![format!("must be in canonical form (\"{text}\")")] }
+    if is_mapped(address) { vec!["must not be an IPv4-mapped IPv6 address".to_owned()] } else { Vec::new() }
 }
 
-/// The strict rule of new fields for blocks.
+/// The rule of new fields: strict, and canonical text.
 #[must_use]
-pub fn canonical_cidr(value: &str) -> Vec<String> {
+pub fn canonical_ip(value: &str) -> Vec<String> {
+    let errors = strict_ip(value);
+    let text = parse_ip(value).map(|address| address.to_string()).unwrap_or_default();
+    if !errors.is_empty() || text == value { errors } else { vec![format!("must be in canonical form (\"{text}\")")] }
+}
+
+/// What old fields accept of new blocks: no leading zeros, no mapped addresses, no bits behind the prefix.
+#[must_use]
+pub fn strict_cidr(value: &str) -> Vec<String> {
     let Some((address, bits)) = parse_cidr(value) else { return cidr(value) };
     let (text, length) = value.split_once('/').unwrap_or_default();
     if text.parse::<IpAddr>().is_err() || (length.len() > 1 && length.starts_with('0')) {
@@ -45,12 +49,20 @@ pub fn canonical_cidr(value: &str) -> Vec<String> {
     if is_mapped(address) {
         return vec!["must not have an IPv4-mapped IPv6 address".to_owned()];
     }
-    let network = masked(address, bits);
-    if network != address {
-        return vec!["must not have bits set beyond the prefix length".to_owned()];
+    if network(address, bits) == address {
+        Vec::new()
+    } else {
+        vec!["must not have bits set beyond the prefix length".to_owned()]
     }
-    let canonical = format!("{network}/{bits}");
-    if canonical == value { Vec::new() } else { vec![format!("must be in canonical form (\"{canonical}\")")] }
+}
+
+/// The rule of new fields for blocks: strict, and canonical text.
+#[must_use]
+pub fn canonical_cidr(value: &str) -> Vec<String> {
+    let errors = strict_cidr(value);
+    let text =
+        parse_cidr(value).map(|(address, bits)| format!("{}/{bits}", network(address, bits))).unwrap_or_default();
+    if !errors.is_empty() || text == value { errors } else { vec![format!("must be in canonical form (\"{text}\")")] }
 }
 
 /// Reads an address; leading zeros of IPv4 parts are ignored.
@@ -81,7 +93,9 @@ pub fn parse_cidr(value: &str) -> Option<(IpAddr, u8)> {
     (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, bits))
 }
 
-fn masked(address: IpAddr, bits: u8) -> IpAddr {
+/// The first address of a block.
+#[must_use]
+pub fn network(address: IpAddr, bits: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);

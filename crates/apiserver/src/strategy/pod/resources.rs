@@ -9,7 +9,7 @@ use super::super::field::At;
 const STANDARD: &[&str] = &["cpu", "memory", "ephemeral-storage"];
 
 /// The resources of a container (or pod).
-pub(super) fn validate(at: &At<'_>, errors: &mut ErrorList) {
+pub(in super::super) fn validate(at: &At<'_>, errors: &mut ErrorList) {
     let (limits, requests) = (at.at("limits"), at.at("requests"));
     for (name, limit) in limits.entries() {
         resource_name(&limit, name, errors);
@@ -28,7 +28,7 @@ pub(super) fn validate(at: &At<'_>, errors: &mut ErrorList) {
 }
 
 /// Container resources are standard ones or have a domain.
-fn resource_name(at: &At<'_>, name: &str, errors: &mut ErrorList) {
+pub(in super::super) fn resource_name(at: &At<'_>, name: &str, errors: &mut ErrorList) {
     let messages = names::qualified_name(name);
     if !messages.is_empty() {
         errors.extend_invalid(&at.path, name, messages);

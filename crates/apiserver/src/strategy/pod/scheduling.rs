@@ -8,7 +8,7 @@ use super::super::labels;
 
 const EFFECTS: &[&str] = &["NoExecute", "NoSchedule", "PreferNoSchedule"];
 
-pub(super) fn tolerations(at: &At<'_>, errors: &mut ErrorList) {
+pub(in super::super) fn tolerations(at: &At<'_>, errors: &mut ErrorList) {
     for toleration in at.items() {
         let (key, operator, effect) = (toleration.at("key"), toleration.at("operator"), toleration.at("effect"));
         if !key.is_empty() {

@@ -1,0 +1,32 @@
+//! Values in messages as upstream's internal types print them.
+
+use object::field::{Error, ErrorList};
+use serde_json::Value;
+
+use super::field::At;
+
+impl At<'_> {
+    /// Like [`At::invalid`], of a struct: `ty` is its short name, `apps.v1.DeploymentStrategy`.
+    pub(super) fn invalid_struct(&self, ty: &str, detail: &str) -> Error {
+        Error::invalid(&self.path, self.shown(ty), detail)
+    }
+
+    /// Like [`At::unsupported`], of a struct.
+    pub(super) fn unsupported_struct(&self, ty: &str, supported: &[&str]) -> Error {
+        Error::not_supported(&self.path, self.shown(ty), supported)
+    }
+
+    fn shown(&self, ty: &str) -> Value {
+        match schema::Type::builtin(ty) {
+            Some(ty) if self.is_set() => schema::internal(&ty, self.value),
+            _ => self.value.clone(),
+        }
+    }
+}
+
+/// Like [`immutable`](super::field::immutable), for a struct.
+pub(super) fn immutable_struct(at: &At<'_>, old: &Value, ty: &str, errors: &mut ErrorList) {
+    if at.value != old {
+        errors.push(at.invalid_struct(ty, "field is immutable"));
+    }
+}
