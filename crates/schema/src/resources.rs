@@ -9,6 +9,7 @@ mod builder;
 mod certificates;
 mod coordination;
 mod core;
+mod deprecations;
 mod events;
 mod extension;
 mod flowcontrol;

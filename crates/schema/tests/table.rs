@@ -123,28 +123,6 @@ fn rows_agree_with_upstreams_list() {
     }
 }
 
-#[test]
-fn columns_agree_with_upstreams_list() {
-    let Some(text) = reference("table-columns.tsv") else { return };
-    let snapshot = Table::builtin().snapshot();
-    let mut wrong = Vec::new();
-    for row in snapshot.rows() {
-        let theirs: Vec<Vec<&str>> =
-            text.lines().map(|l| l.split('\t').collect::<Vec<_>>()).filter(|l| l[0] == row.qualified()).collect();
-        if theirs.is_empty() {
-            continue;
-        }
-        let ours: Vec<(&str, &str, i32)> =
-            row.columns.as_slice().iter().map(|c| (&*c.name, &*c.kind, c.priority)).collect();
-        let theirs: Vec<(&str, &str, i32)> =
-            theirs.iter().map(|l| (l[2], l[3], l[4].parse().expect("a priority"))).collect();
-        if ours != theirs {
-            wrong.push(format!("{}: {ours:?} is not {theirs:?}", row.qualified()));
-        }
-    }
-    assert_eq!(wrong, Vec::<String>::new());
-}
-
 fn names(verbs: Verbs) -> String {
     verbs.iter().map(Verb::as_str).collect::<Vec<_>>().join(" ")
 }

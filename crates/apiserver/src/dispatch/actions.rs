@@ -1,6 +1,7 @@
 //! Subresources that make something happen: bindings and evictions.
 
 use http::StatusCode;
+use object::field::{Error as FieldError, Path};
 use serde_json::Value;
 
 use super::objects::success;
@@ -64,8 +65,15 @@ impl Dispatch {
         let options = WriteOptions::parse(&ask.query)?;
         let eviction = ask.read_body(&options)?;
         let name = eviction["metadata"]["name"].as_str().unwrap_or_default();
-        if !name.is_empty() && name != ask.scope.target.name {
+        if name != ask.scope.target.name {
             return Err(Error::bad_request("name in URL does not match name in Eviction object"));
+        }
+        let unsafe_option = "ignoreStoreReadErrorWithClusterBreakingPotential";
+        if eviction["deleteOptions"][unsafe_option] == true {
+            let path = Path::new("deleteOptions").child(unsafe_option);
+            let text = "can not be set for pod eviction, try after removing the option";
+            let error = FieldError::invalid(&path, true, text);
+            return Err(Error::invalid("policy", "Eviction", name, &error.into()));
         }
         let body = match &eviction["deleteOptions"] {
             Value::Null => Vec::new(),

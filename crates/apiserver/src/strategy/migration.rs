@@ -5,7 +5,7 @@ use object::names;
 use serde_json::Value;
 
 use super::field::{At, immutable};
-use super::internal::immutable_struct;
+use super::shown::immutable_struct;
 use super::{Context, Strategy, status};
 
 pub(super) struct Migration;

@@ -179,9 +179,6 @@ fn own_template(spec: &At<'_>, selector: &At<'_>, lenience: Lenience, errors: &m
         let completed = completed(spec);
         template(&At { value: &completed, path: at.path.clone() }, errors);
     }
-    let metadata = at.at("metadata");
-    labels::labels(&At { value: metadata.at("labels").value, path: at.path.child("labels") }, errors);
-    labels::annotations(&At { value: metadata.at("annotations").value, path: at.path.child("annotations") }, errors);
 }
 
 fn completed(spec: &At<'_>) -> Value {

@@ -1,5 +1,6 @@
 //! What the strategies accept and refuse: small objects, defaulted as the server defaults them.
 
+mod gated;
 mod grace;
 mod pods;
 mod services;

@@ -9,8 +9,9 @@ use super::{Context, labels, pod};
 /// A `PodTemplateSpec`.
 pub(super) fn template(at: &At<'_>, errors: &mut ErrorList) {
     let metadata = at.at("metadata");
-    labels::labels(&metadata.at("labels"), errors);
-    labels::annotations(&metadata.at("annotations"), errors);
+    // Upstream leaves metadata out of these paths.
+    labels::labels(&At { value: metadata.at("labels").value, path: at.path.child("labels") }, errors);
+    labels::annotations(&At { value: metadata.at("annotations").value, path: at.path.child("annotations") }, errors);
     pod::spec::validate(&at.at("spec"), errors);
     let ephemeral = at.at("spec").at("ephemeralContainers");
     if !ephemeral.is_empty() {

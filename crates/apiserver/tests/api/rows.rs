@@ -65,6 +65,20 @@ fn sample(kind: &str, name: &str) -> Value {
         }),
         "EndpointSlice" => json!({"addressType": "IPv4", "endpoints": []}),
         "Lease" => json!({"spec": {"holderIdentity": "h"}}),
+        "LeaseCandidate" => json!({"spec": {
+            "leaseName": "l", "binaryVersion": "1.36.0", "emulationVersion": "1.36.0", "strategy": "OldestEmulationVersion",
+        }}),
+        "ControllerRevision" => json!({"data": {}, "revision": 1}),
+        "Ingress" => json!({"spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}}),
+        "IngressClass" => json!({"spec": {"controller": "x.io/c"}}),
+        "PodGroup" => json!({"spec": {"schedulingPolicy": {"basic": {}}}}),
+        "Workload" => json!({"spec": {"podGroupTemplates": [{"name": "t", "schedulingPolicy": {"basic": {}}}]}}),
+        "CSIStorageCapacity" => json!({"storageClassName": "c"}),
+        "VolumeAttachment" => json!({"spec": {
+            "attacher": "x.io", "nodeName": "n", "source": {"persistentVolumeName": "pv"},
+        }}),
+        "VolumeAttributesClass" => json!({"driverName": "x.io", "parameters": {"a": "b"}}),
+        "StorageVersionMigration" => json!({"spec": {"resource": {"group": "apps", "resource": "deployments"}}}),
         "CertificateSigningRequest" => json!({"spec": {
             "request": "LS0tLS1CRUdJTg==", "signerName": "x.io/s", "usages": ["client auth"],
         }}),

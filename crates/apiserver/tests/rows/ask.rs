@@ -45,7 +45,7 @@ impl Asker {
         let current = self.with_status(&path, created.json(), &from["status"]).await;
         let place = if subresource.is_empty() { path.clone() } else { format!("{path}/{subresource}") };
         let answer = self.write(method, &place, &written(how, &current)).await;
-        self.api.delete(&format!("{path}?gracePeriodSeconds=0")).await;
+        self.api.delete(&format!("{path}?gracePeriodSeconds=0&propagationPolicy=Background")).await;
         answer
     }
 

@@ -70,7 +70,7 @@ class Server:
             place = f"{path}/{how['subresource']}" if how.get("subresource") else path
             return self.ask(method, place + "?dryRun=All", written(how, created))
         finally:
-            self.ask("DELETE", path + "?gracePeriodSeconds=0")
+            self.ask("DELETE", path + "?gracePeriodSeconds=0&propagationPolicy=Background")
 
 
 def written(how, current):

@@ -37,13 +37,31 @@ fn param_kind(policy: &Value) -> String {
 }
 
 fn param_ref(binding: &Value) -> String {
-    if !read::at(binding, "spec.paramRef").is_some_and(Value::is_object) {
-        return "<unset>".to_owned();
-    }
     match (read::text(binding, "spec.paramRef.namespace"), read::text(binding, "spec.paramRef.name")) {
-        ("", "") => read::selector(binding, "spec.paramRef.selector"),
-        ("", name) => name.to_owned(),
-        (namespace, "") => format!("{namespace}/{}", read::selector(binding, "spec.paramRef.selector")),
+        (_, "") => {
+            read::at(binding, "spec.paramRef.selector").filter(|s| s.is_object()).map_or("<unset>".to_owned(), go)
+        }
+        ("", name) => format!("*/{name}"),
         (namespace, name) => format!("{namespace}/{name}"),
     }
+}
+
+/// A label selector as Go prints it.
+fn go(selector: &Value) -> String {
+    let labels = read::at(selector, "matchLabels").and_then(Value::as_object).into_iter().flatten();
+    let mut labels: Vec<String> =
+        labels.map(|(key, value)| format!("{key}: {},", value.as_str().unwrap_or_default())).collect();
+    labels.sort_unstable();
+    let expressions: Vec<String> = read::list(selector, "matchExpressions").iter().map(go_requirement).collect();
+    format!(
+        "&LabelSelector{{MatchLabels:map[string]string{{{}}},MatchExpressions:[]LabelSelectorRequirement{{{}}},}}",
+        labels.concat(),
+        expressions.concat()
+    )
+}
+
+fn go_requirement(expression: &Value) -> String {
+    let (key, operator) = (read::text(expression, "key"), read::text(expression, "operator"));
+    let values = read::joined(expression, "values", " ");
+    format!("LabelSelectorRequirement{{Key:{key},Operator:{operator},Values:[{values}],}},")
 }

@@ -10,7 +10,7 @@ use super::{
 pub(super) static CERTIFICATE_SIGNING_REQUESTS: &[Column] = &[
     Column::name(),
     Column::age(),
-    Column::path("SignerName", "spec.signerName"),
+    Column::text("SignerName", |o, _| read::text_or(o, "spec.signerName", NONE).into()),
     Column::path("Requestor", "spec.username"),
     Column::text("RequestedDuration", |o, _| match read::at(o, "spec.expirationSeconds").and_then(Value::as_i64) {
         Some(seconds) => object::time::human_duration(seconds).into(),
@@ -19,7 +19,8 @@ pub(super) static CERTIFICATE_SIGNING_REQUESTS: &[Column] = &[
     Column::text("Condition", |o, _| condition(o).into()),
 ];
 
-pub(super) static CLUSTER_TRUST_BUNDLES: &[Column] = &[Column::name(), Column::path("SignerName", "spec.signerName")];
+pub(super) static CLUSTER_TRUST_BUNDLES: &[Column] =
+    &[Column::name(), Column::text("SignerName", |o, _| read::text_or(o, "spec.signerName", NONE).into())];
 
 pub(super) static POD_CERTIFICATE_REQUESTS: &[Column] = &[
     Column::name(),
@@ -28,9 +29,10 @@ pub(super) static POD_CERTIFICATE_REQUESTS: &[Column] = &[
     Column::path("NodeName", "spec.nodeName"),
     Column::path("SignerName", "spec.signerName"),
     Column::text("State", |o, _| {
-        let states = ["Issued", "Denied", "Failed"];
-        (*states.iter().find(|state| read::is_true(o, state)).unwrap_or(&"Pending")).into()
+        let known = |c: &&Value| matches!(read::text(c, "type"), "Issued" | "Denied" | "Failed");
+        read::list(o, "status.conditions").iter().rfind(known).map_or("Pending", |c| read::text(c, "type")).into()
     }),
+    Column::text("UnverifiedUserAnnotations", |o, _| read::labels(o, "spec.unverifiedUserAnnotations").into()),
 ];
 
 fn condition(request: &Value) -> String {

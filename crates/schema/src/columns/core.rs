@@ -126,8 +126,7 @@ pub(super) static SECRETS: &[Column] = &[
     Column::age(),
 ];
 
-pub(super) static SERVICE_ACCOUNTS: &[Column] =
-    &[Column::name(), Column::text("Secrets", |o, _| read::length(o, "secrets").into()), Column::age()];
+pub(super) static SERVICE_ACCOUNTS: &[Column] = &[Column::name(), Column::age()];
 
 fn component(object: &Value) -> Option<&Value> {
     read::list(object, "conditions").iter().find(|c| read::text(c, "type") == "Healthy")

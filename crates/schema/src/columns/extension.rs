@@ -1,9 +1,6 @@
 //! Tables of the types that extend the API.
 
-use super::{
-    Column,
-    read::{self, UNKNOWN},
-};
+use super::{Column, read};
 
 pub(super) static API_SERVICES: &[Column] = &[
     Column::name(),
@@ -14,7 +11,7 @@ pub(super) static API_SERVICES: &[Column] = &[
     Column::text("Available", |o, _| match read::condition(o, "Available") {
         Some(c) if read::text(c, "status") == "True" => "True".into(),
         Some(c) => format!("{} ({})", read::text(c, "status"), read::text(c, "reason")).into(),
-        None => UNKNOWN.into(),
+        None => "Unknown".into(),
     }),
     Column::age(),
 ];

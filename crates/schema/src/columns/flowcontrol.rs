@@ -1,5 +1,7 @@
 //! Tables of priority and fairness.
 
+use serde_json::Value;
+
 use super::{
     Column,
     read::{self, NONE},
@@ -20,13 +22,13 @@ pub(super) static FLOW_SCHEMAS: &[Column] = &[
 pub(super) static PRIORITY_LEVEL_CONFIGURATIONS: &[Column] = &[
     Column::name(),
     Column::path("Type", "spec.type"),
-    Column::text("NominalConcurrencyShares", |o, _| {
-        read::printed(o, "spec.limited.nominalConcurrencyShares", NONE).into()
-    }),
-    Column::text("Queues", |o, _| read::printed(o, "spec.limited.limitResponse.queuing.queues", NONE).into()),
-    Column::text("HandSize", |o, _| read::printed(o, "spec.limited.limitResponse.queuing.handSize", NONE).into()),
-    Column::text("QueueLengthLimit", |o, _| {
-        read::printed(o, "spec.limited.limitResponse.queuing.queueLengthLimit", NONE).into()
-    }),
+    Column::text("NominalConcurrencyShares", |o, _| number(o, "spec.limited.nominalConcurrencyShares")),
+    Column::text("Queues", |o, _| number(o, "spec.limited.limitResponse.queuing.queues")),
+    Column::text("HandSize", |o, _| number(o, "spec.limited.limitResponse.queuing.handSize")),
+    Column::text("QueueLengthLimit", |o, _| number(o, "spec.limited.limitResponse.queuing.queueLengthLimit")),
     Column::age(),
 ];
+
+fn number(object: &Value, path: &str) -> Value {
+    read::at(object, path).filter(|value| value.is_number()).cloned().unwrap_or_else(|| NONE.into())
+}

@@ -8,7 +8,7 @@ use super::{
 };
 
 pub(super) static INGRESS_CLASSES: &[Column] = &[
-    Column::name(),
+    Column::text_named("Name", |o, _| read::marked(o, &["ingressclass.kubernetes.io/is-default-class"]).into()),
     Column::path("Controller", "spec.controller"),
     Column::text("Parameters", |o, _| parameters(o).into()),
     Column::age(),
@@ -16,7 +16,7 @@ pub(super) static INGRESS_CLASSES: &[Column] = &[
 
 pub(super) static INGRESSES: &[Column] = &[
     Column::name(),
-    Column::text("Class", |o, _| class(o).into()),
+    Column::text("Class", |o, _| read::text_or(o, "spec.ingressClassName", NONE).into()),
     Column::text("Hosts", |o, _| hosts(o).into()),
     Column::text("Address", |o, _| super::service::load_balancer(o).into()),
     Column::text("Ports", |o, _| if read::length(o, "spec.tls") > 0 { "80, 443".into() } else { "80".into() }),
@@ -33,11 +33,6 @@ pub(super) static SERVICE_CIDRS: &[Column] =
 
 /// Hosts beyond these are only counted.
 const SHOWN_HOSTS: usize = 3;
-
-fn class(ingress: &Value) -> &str {
-    let annotation = object::meta::annotation(ingress, "kubernetes.io/ingress.class").unwrap_or(NONE);
-    read::text_or(ingress, "spec.ingressClassName", annotation)
-}
 
 fn hosts(ingress: &Value) -> String {
     let rules = read::list(ingress, "spec.rules");
@@ -61,7 +56,11 @@ fn parameters(class: &Value) -> String {
 
 fn parent(address: &Value) -> String {
     let part = |field: &str| read::text(address, &format!("spec.parentRef.{field}"));
-    let parts = [part("group"), part("resource"), part("namespace"), part("name")];
-    let parts: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+    if !read::at(address, "spec.parentRef").is_some_and(Value::is_object) {
+        return NONE.to_owned();
+    }
+    let resource = object::qualified_resource(part("group"), part("resource")).to_lowercase();
+    let namespace = Some(part("namespace")).filter(|namespace| !namespace.is_empty());
+    let parts: Vec<&str> = [Some(&*resource), namespace, Some(part("name"))].into_iter().flatten().collect();
     parts.join("/")
 }

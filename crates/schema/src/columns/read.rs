@@ -105,3 +105,23 @@ pub(crate) fn selector(object: &Value, path: &str) -> String {
 pub(crate) fn members(object: &Value, path: &str, member: &str) -> String {
     list(object, path).iter().map(|entry| text(entry, member)).collect::<Vec<_>>().join(",")
 }
+
+/// The object's name, marked when one of the annotations makes it the default of its kind.
+pub(crate) fn marked(object: &Value, annotations: &[&str]) -> String {
+    let default = annotations.iter().any(|annotation| object::meta::annotation(object, annotation) == Some("true"));
+    format!("{}{}", object::meta::name(object), if default { " (default)" } else { "" })
+}
+
+/// The first three of a list; the others are only counted.
+pub(crate) fn shortened(mut entries: Vec<String>) -> String {
+    const SHOWN: usize = 3;
+    let more = entries.len().saturating_sub(SHOWN);
+    entries.truncate(SHOWN);
+    let shown = entries.join(",");
+    if more > 0 { format!("{shown} + {more} more...") } else { shown }
+}
+
+/// Like [`shortened`], where nothing is said so.
+pub(crate) fn shortened_or_unset(entries: Vec<String>) -> String {
+    Some(shortened(entries)).filter(|text| !text.is_empty()).unwrap_or_else(|| "<unset>".to_owned())
+}

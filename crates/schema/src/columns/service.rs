@@ -20,9 +20,6 @@ pub(super) static SERVICES: &[Column] = &[
 pub(super) static ENDPOINTS: &[Column] =
     &[Column::name(), Column::text("Endpoints", |o, _| endpoints(o).into()), Column::age()];
 
-/// Endpoints beyond these are only counted.
-const SHOWN_ENDPOINTS: usize = 3;
-
 fn external_addresses(service: &Value) -> String {
     let external = read::joined(service, "spec.externalIPs", ",");
     match read::text(service, "spec.type") {
@@ -68,19 +65,16 @@ fn endpoints(object: &Value) -> String {
     }
     let mut found = Vec::new();
     for subset in subsets {
-        let addresses = read::list(subset, "addresses").iter().map(|a| read::text(a, "ip"));
+        let addresses: Vec<&str> = read::list(subset, "addresses").iter().map(|a| read::text(a, "ip")).collect();
         let ports = read::list(subset, "ports");
-        for address in addresses {
-            if ports.is_empty() {
-                found.push(address.to_owned());
-            }
-            found.extend(ports.iter().map(|p| join_host_port(address, read::integer(p, "port"))));
+        if ports.is_empty() {
+            found.extend(addresses.iter().map(|address| (*address).to_owned()));
+        }
+        for port in ports {
+            found.extend(addresses.iter().map(|address| join_host_port(address, read::integer(port, "port"))));
         }
     }
-    let more = found.len().saturating_sub(SHOWN_ENDPOINTS);
-    found.truncate(SHOWN_ENDPOINTS);
-    let shown = found.join(",");
-    if more > 0 { format!("{shown} + {more} more...") } else { shown }
+    read::shortened(found)
 }
 
 fn join_host_port(address: &str, port: i64) -> String {

@@ -1,7 +1,5 @@
 //! Tables of storage.
 
-use serde_json::Value;
-
 use super::{
     Column,
     read::{self, NONE},
@@ -27,14 +25,8 @@ pub(super) static CSI_DRIVERS: &[Column] = &[
 pub(super) static CSI_NODES: &[Column] =
     &[Column::name(), Column::count("Drivers", |o, _| read::length(o, "spec.drivers").into()), Column::age()];
 
-pub(super) static CSI_STORAGE_CAPACITIES: &[Column] = &[
-    Column::name(),
-    Column::path("StorageClassName", "storageClassName"),
-    Column::text("Capacity", |o, _| read::text_or(o, "capacity", "<unset>").into()),
-];
-
 pub(super) static STORAGE_CLASSES: &[Column] = &[
-    Column::text_named("Name", |o, _| named(o, "storageclass").into()),
+    Column::text_named("Name", |o, _| read::marked(o, DEFAULT_STORAGE_CLASS).into()),
     Column::path("Provisioner", "provisioner"),
     Column::text("ReclaimPolicy", |o, _| read::text_or(o, "reclaimPolicy", "Delete").into()),
     Column::text("VolumeBindingMode", |o, _| read::text_or(o, "volumeBindingMode", "Immediate").into()),
@@ -42,24 +34,18 @@ pub(super) static STORAGE_CLASSES: &[Column] = &[
     Column::age(),
 ];
 
-pub(super) static VOLUME_ATTRIBUTES_CLASSES: &[Column] = &[
-    Column::text_named("Name", |o, _| named(o, "volumeattributesclass").into()),
-    Column::path("DriverName", "driverName"),
-    Column::age(),
-];
+pub(super) static VOLUME_ATTRIBUTES_CLASSES: &[Column] =
+    &[Column::name(), Column::path("DriverName", "driverName"), Column::age()];
 
 pub(super) static VOLUME_ATTACHMENTS: &[Column] = &[
     Column::name(),
-    Column::path("Attacher", "spec.attacher"),
+    Column::text_named("Attacher", |o, _| read::text(o, "spec.attacher").into()),
     Column::path("PV", "spec.source.persistentVolumeName"),
     Column::path("Node", "spec.nodeName"),
     Column::boolean("Attached", "status.attached"),
     Column::age(),
 ];
 
-/// The name, marked when the class is the default one.
-fn named(class: &Value, resource: &str) -> String {
-    let annotation = format!("{resource}.kubernetes.io/is-default-class");
-    let default = object::meta::annotation(class, &annotation) == Some("true");
-    format!("{}{}", object::meta::name(class), if default { " (default)" } else { "" })
-}
+/// Annotations that make a class the default one.
+const DEFAULT_STORAGE_CLASS: &[&str] =
+    &["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];

@@ -6,6 +6,8 @@ const V1: &str = "autoscaling/v1";
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
 const CURRENT_METRICS: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
 const CONDITIONS: &str = "autoscaling.alpha.kubernetes.io/conditions";
+/// The target of an autoscaler without metrics, in percent.
+const DEFAULT_UTILIZATION: i64 = 80;
 const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
 
 pub(crate) fn horizontal_pod_autoscaler(object: &mut Value, from: &str, to: &str) {
@@ -22,12 +24,12 @@ fn newer(object: &mut Value) {
     let current = take_annotation(object, CURRENT_METRICS).and_then(|v| v.as_array().cloned());
     let (conditions, behavior) = (take_annotation(object, CONDITIONS), take_annotation(object, BEHAVIOR));
     let utilization = remove(object, "spec", "targetCPUUtilizationPercentage");
-    let cpu = utilization.map(|percent| {
-        json!({"type": "Resource", "resource": {"name": "cpu", "target": {
-            "type": "Utilization", "averageUtilization": percent}}})
-    });
-    let metrics: Vec<Value> = cpu.into_iter().chain(metrics.unwrap_or_default()).collect();
-    set(object, "spec", "metrics", (!metrics.is_empty()).then(|| metrics.into()));
+    let cpu = utilization.map(cpu_target);
+    let mut metrics: Vec<Value> = cpu.into_iter().chain(metrics.unwrap_or_default()).collect();
+    if metrics.is_empty() {
+        metrics.push(cpu_target(DEFAULT_UTILIZATION.into()));
+    }
+    set(object, "spec", "metrics", Some(metrics.into()));
     set(object, "spec", "behavior", behavior);
     let utilization = remove(object, "status", "currentCPUUtilizationPercentage");
     let cpu = utilization.map(
@@ -36,6 +38,11 @@ fn newer(object: &mut Value) {
     let current: Vec<Value> = cpu.into_iter().chain(current.unwrap_or_default()).collect();
     set(object, "status", "currentMetrics", (!current.is_empty()).then(|| current.into()));
     set(object, "status", "conditions", conditions);
+}
+
+fn cpu_target(percent: Value) -> Value {
+    json!({"type": "Resource", "resource": {"name": "cpu", "target": {
+        "type": "Utilization", "averageUtilization": percent}}})
 }
 
 /// `v2` to `v1`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use object::Gvk;
 
+use super::deprecations;
 use crate::{
     columns::{self, Columns},
     convert::Conversion,
@@ -180,9 +181,9 @@ impl Row {
         for name in &self.versions {
             let ty = format!("{}.{name}.{}", module(&resource.group), resource.kind);
             let id = facts.find(&ty).expect("every row's type is in the facts; a test builds all rows");
-            let version =
-                Version { name: (*name).into(), ty: Type::new(facts.clone(), id), served: true, deprecation: None };
-            resource.versions.push(version);
+            let deprecation = deprecations::warning(&resource.group, name, &resource.kind).map(Into::into);
+            let ty = Type::new(facts.clone(), id);
+            resource.versions.push(Version { name: (*name).into(), ty, served: true, deprecation });
         }
         resource.columns = columns::built_in(&resource.qualified());
         resource.storage = resource.version(self.storage).expect("a row stores one of its versions");

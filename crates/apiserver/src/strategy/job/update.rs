@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::spec;
 use crate::strategy::field::{At, immutable, remove};
-use crate::strategy::internal::immutable_struct;
+use crate::strategy::shown::immutable_struct;
 use crate::strategy::status;
 
 pub(super) fn validate(object: &Value, old: &Value) -> ErrorList {

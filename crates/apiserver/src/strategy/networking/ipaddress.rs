@@ -5,8 +5,8 @@ use object::names;
 use serde_json::Value;
 
 use crate::strategy::field::{At, optional_name};
-use crate::strategy::internal::immutable_struct;
 use crate::strategy::reference::{named, optional_group};
+use crate::strategy::shown::immutable_struct;
 use crate::strategy::{Context, Strategy};
 
 pub(in crate::strategy) struct IpAddress;

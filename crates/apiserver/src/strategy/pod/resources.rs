@@ -33,6 +33,7 @@ pub(in super::super) fn resource_name(at: &At<'_>, name: &str, errors: &mut Erro
     if !messages.is_empty() {
         errors.extend_invalid(&at.path, name, messages);
     } else if !name.contains('/') && !is_standard(name) {
+        errors.push(Error::invalid(&at.path, name, "must be a standard resource type or fully qualified"));
         errors.push(Error::invalid(&at.path, name, "must be a standard resource for containers"));
     }
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::size;
 use crate::strategy::field::At;
-use crate::strategy::internal::immutable_struct;
 use crate::strategy::reference::csi_driver;
+use crate::strategy::shown::immutable_struct;
 use crate::strategy::{Context, Strategy, status};
 
 pub(in crate::strategy) struct VolumeAttachment;

@@ -7,8 +7,8 @@ use object::names;
 use serde_json::Value;
 
 use crate::strategy::field::{At, non_negative, remove};
-use crate::strategy::internal::immutable_struct;
 use crate::strategy::reference::csi_driver;
+use crate::strategy::shown::immutable_struct;
 use crate::strategy::{Context, Strategy};
 
 pub(in crate::strategy) struct CsiNode;

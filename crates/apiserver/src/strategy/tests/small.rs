@@ -110,10 +110,10 @@ fn slices_and_leases() {
     );
     check(
         "discovery.v1.EndpointSlice",
-        "addressType: IPv4\nendpoints: [{addresses: []}, {addresses: ['::1']}]",
+        "addressType: IPv4\nendpoints: [{addresses: []}, {addresses: ['2001:db8::1']}]",
         &[
             "endpoints[0].addresses: Required value: must contain at least 1 address",
-            "endpoints[1].addresses[0]: Invalid value: \"::1\": must be an IPv4 address",
+            "endpoints[1].addresses: Invalid value: \"2001:db8::1\": must be an IPv4 address",
         ],
     );
     check(

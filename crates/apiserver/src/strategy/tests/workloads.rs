@@ -14,7 +14,11 @@ fn deployments() {
     check(&spec(""), &[]);
     check(
         &format!("spec: {{{TEMPLATE}, replicas: -1}}"),
-        &["spec.replicas: Invalid value: -1: must be greater than or equal to 0", "spec.selector: Required value"],
+        &[
+            "spec.replicas: Invalid value: -1: must be greater than or equal to 0",
+            "spec.selector: Required value",
+            "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`",
+        ],
     );
     check(
         &format!("spec: {{selector: {{matchLabels: {{a: c}}}}, {TEMPLATE}}}"),

@@ -33,10 +33,24 @@ pub(super) fn job(job: &mut Object) {
     set(spec, "podReplacementPolicy", replacement);
 }
 
-/// A rolling update has parameters, whose own defaults follow.
-pub(super) fn rolling_update(strategy: &mut Object) {
-    if text(strategy, "type") == "RollingUpdate" {
+/// A rolling update has parameters.
+pub(super) fn deployment_strategy(strategy: &mut Object) {
+    rolling_update(strategy, &json!({"maxUnavailable": "25%", "maxSurge": "25%"}));
+}
+
+pub(super) fn daemon_set_strategy(strategy: &mut Object) {
+    rolling_update(strategy, &json!({"maxUnavailable": 1, "maxSurge": 0}));
+}
+
+/// Parameters of another strategy are zero, as upstream's internal type has them.
+fn rolling_update(strategy: &mut Object, parameters: &Value) {
+    let rolls = text(strategy, "type") == "RollingUpdate";
+    if rolls {
         set(strategy, "rollingUpdate", Object::new());
+    }
+    let Some(rolling) = below(strategy, "rollingUpdate") else { return };
+    for (field, value) in parameters.as_object().into_iter().flatten() {
+        set(rolling, field, if rolls { value.clone() } else { 0.into() });
     }
 }
 
