@@ -39,6 +39,12 @@ impl KubernetesService {
         Some(Self { advertise, cluster_ip: next(network) })
     }
 
+    /// Whether no pod can reach the address, so that it is no endpoint: that of a server for this machine alone.
+    fn is_private(&self) -> bool {
+        let address = self.advertise.ip();
+        address.is_loopback() || address.is_unspecified()
+    }
+
     fn service(&self) -> Service {
         let port = ServicePort {
             name: Some("https".to_owned()),
@@ -103,6 +109,9 @@ impl Bootstrap for KubernetesService {
 
     async fn run(&self, client: &kube::Client) -> Result<(), BootstrapError> {
         ensure(&Api::namespaced(client.clone(), NAMESPACE), &self.service()).await?;
+        if self.is_private() {
+            return Ok(());
+        }
         let (endpoints, slice) = (self.endpoints(), self.slice());
         settle(&Api::namespaced(client.clone(), NAMESPACE), endpoints, |a, b| a.subsets == b.subsets).await?;
         let same = |a: &EndpointSlice, b: &EndpointSlice| a.endpoints == b.endpoints && a.ports == b.ports;
