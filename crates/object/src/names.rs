@@ -7,7 +7,10 @@ mod label;
 
 use std::fmt::Display;
 
-pub use address::{canonical_cidr, canonical_ip, cidr, ip, network, parse_cidr, parse_ip, strict_cidr, strict_ip};
+pub use address::{
+    canonical_cidr, canonical_ip, cidr, cidr_warnings, ip, ip_warning, network, parse_cidr, parse_ip, strict_cidr,
+    strict_ip,
+};
 pub use label::{label_value, qualified_name};
 
 pub const DNS1123_LABEL_MAX: usize = 63;
@@ -46,6 +49,26 @@ pub fn dns1123_subdomain(value: &str) -> Vec<String> {
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
              start and end with an alphanumeric character",
             SUBDOMAIN_FORMAT,
+            &["example.com"],
+        ));
+    }
+    errors
+}
+
+/// A subdomain whose labels may hold underscores: `_tcp.my_service.example.com`.
+#[must_use]
+pub fn dns1123_subdomain_with_underscore(value: &str) -> Vec<String> {
+    let mut errors = longer(value, DNS1123_SUBDOMAIN_MAX);
+    let is_loose = |label: &str| {
+        let label = label.strip_prefix('_').unwrap_or(label);
+        !label.starts_with('_') && !label.ends_with('_') && is_label(&label.replace('_', "-"))
+    };
+    if !value.split('.').all(is_loose) {
+        let label = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
+        errors.push(pattern(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and \
+             must start and end with an alphanumeric character",
+            &format!("{label}(\\.{label})*"),
             &["example.com"],
         ));
     }

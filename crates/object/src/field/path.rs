@@ -20,6 +20,12 @@ impl Path {
         Self(String::new())
     }
 
+    /// What upstream shows for the object itself, where it does not leave out the path: `[]`.
+    #[must_use]
+    pub fn unnamed() -> Self {
+        Self("[]".to_owned())
+    }
+
     /// A path that starts at the field `name`, which may itself be dotted.
     #[must_use]
     pub fn new(name: &str) -> Self {

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::field::quote;
+
 /// An address: the sloppy form that old fields accept (leading zeros in IPv4 are read as decimal).
 #[must_use]
 pub fn ip(value: &str) -> Vec<String> {
@@ -20,49 +22,86 @@ pub fn cidr(value: &str) -> Vec<String> {
     vec!["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)".to_owned()]
 }
 
-/// What old fields accept of new values: no leading zeros, no mapped addresses.
+/// The rule that most fields have today: no leading zeros, no mapped addresses.
 #[must_use]
 pub fn strict_ip(value: &str) -> Vec<String> {
-    let Some(address) = parse_ip(value) else { return ip(value) };
-    if value.parse::<IpAddr>().is_err() {
-        return vec!["must not have leading 0s".to_owned()];
+    match parse_ip(value) {
+        None => ip(value),
+        Some(_) if value.parse::<IpAddr>().is_err() => vec!["must not have leading 0s".to_owned()],
+        Some(address) if is_mapped(address) => vec!["must not be an IPv4-mapped IPv6 address".to_owned()],
+        Some(_) => Vec::new(),
     }
-    if is_mapped(address) { vec!["must not be an IPv4-mapped IPv6 address".to_owned()] } else { Vec::new() }
 }
 
-/// The rule of new fields: strict, and canonical text.
+/// The rule of new fields: strict, and the canonical text.
 #[must_use]
 pub fn canonical_ip(value: &str) -> Vec<String> {
     let errors = strict_ip(value);
-    let text = parse_ip(value).map(|address| address.to_string()).unwrap_or_default();
-    if !errors.is_empty() || text == value { errors } else { vec![format!("must be in canonical form (\"{text}\")")] }
+    match parse_ip(value) {
+        Some(address) if errors.is_empty() && address.to_string() != value => {
+            vec![format!("must be in canonical form (\"{address}\")")]
+        }
+        _ => errors,
+    }
 }
 
-/// What old fields accept of new blocks: no leading zeros, no mapped addresses, no bits behind the prefix.
+/// The rule that most fields have today for blocks: no leading zeros, no mapped addresses, no bits behind the prefix.
 #[must_use]
 pub fn strict_cidr(value: &str) -> Vec<String> {
     let Some((address, bits)) = parse_cidr(value) else { return cidr(value) };
-    let (text, length) = value.split_once('/').unwrap_or_default();
-    if text.parse::<IpAddr>().is_err() || (length.len() > 1 && length.starts_with('0')) {
-        return vec!["must not have leading 0s in IP or prefix length".to_owned()];
-    }
-    if is_mapped(address) {
-        return vec!["must not have an IPv4-mapped IPv6 address".to_owned()];
-    }
-    if network(address, bits) == address {
-        Vec::new()
+    let message = if !is_plain_block(value) {
+        "must not have leading 0s in IP or prefix length"
+    } else if is_mapped(address) {
+        "must not have an IPv4-mapped IPv6 address"
+    } else if network(address, bits) != address {
+        "must not have bits set beyond the prefix length"
     } else {
-        vec!["must not have bits set beyond the prefix length".to_owned()]
-    }
+        return Vec::new();
+    };
+    vec![message.to_owned()]
 }
 
-/// The rule of new fields for blocks: strict, and canonical text.
+/// The rule of new fields for blocks: strict, and the canonical text.
 #[must_use]
 pub fn canonical_cidr(value: &str) -> Vec<String> {
     let errors = strict_cidr(value);
-    let text =
-        parse_cidr(value).map(|(address, bits)| format!("{}/{bits}", network(address, bits))).unwrap_or_default();
-    if !errors.is_empty() || text == value { errors } else { vec![format!("must be in canonical form (\"{text}\")")] }
+    let Some((address, bits)) = parse_cidr(value).filter(|_| errors.is_empty()) else { return errors };
+    let canonical = format!("{address}/{bits}");
+    if canonical == value { errors } else { vec![format!("must be in canonical form (\"{canonical}\")")] }
+}
+
+/// What to say about an address that is accepted, but not written as it should be.
+#[must_use]
+pub fn ip_warning(value: &str) -> Option<String> {
+    let address = unmapped(parse_ip(value)?);
+    let quoted = quote(value);
+    if value.parse::<IpAddr>().is_err() || value.parse().is_ok_and(is_mapped) {
+        return Some(format!("non-standard IP address {quoted} is invalid: use \"{address}\""));
+    }
+    (address.is_ipv6() && address.to_string() != value)
+        .then(|| format!("IPv6 address {quoted} should be in RFC 5952 canonical format (\"{address}\")"))
+}
+
+/// The same for blocks.
+#[must_use]
+pub fn cidr_warnings(value: &str) -> Vec<String> {
+    let Some((address, bits)) = parse_cidr(value) else { return Vec::new() };
+    let (first, quoted) = (network(address, bits), quote(value));
+    let length = if address.is_ipv4() { 32 } else { 128 };
+    let mut warnings = Vec::new();
+    if first != address {
+        warnings.push(format!(
+            "CIDR value {quoted} is ambiguous in this context (should be \"{first}/{bits}\" or \"{address}/{length}\"?)"
+        ));
+    }
+    if !is_plain_block(value) || is_mapped(address) {
+        warnings.push(format!("non-standard CIDR value {quoted} is invalid: use \"{first}/{bits}\""));
+    }
+    if warnings.is_empty() && address.is_ipv6() && format!("{address}/{bits}") != value {
+        warnings
+            .push(format!("IPv6 CIDR value {quoted} should be in RFC 5952 canonical format (\"{address}/{bits}\")"));
+    }
+    warnings
 }
 
 /// Reads an address; leading zeros of IPv4 parts are ignored.
@@ -91,6 +130,20 @@ pub fn parse_cidr(value: &str) -> Option<(IpAddr, u8)> {
     }
     let bits: u8 = bits.parse().ok()?;
     (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, bits))
+}
+
+/// Whether neither part of a block has leading zeros.
+fn is_plain_block(value: &str) -> bool {
+    let (text, length) = value.split_once('/').unwrap_or_default();
+    text.parse::<IpAddr>().is_ok() && (length.len() == 1 || !length.starts_with('0'))
+}
+
+/// Go prints a mapped address as the IPv4 address that it is.
+fn unmapped(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    }
 }
 
 /// The first address of a block.
