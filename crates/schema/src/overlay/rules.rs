@@ -1,6 +1,7 @@
 //! Defaults that follow from other fields.
 
 mod extension;
+mod image;
 mod pod;
 mod service;
 mod workload;
@@ -14,10 +15,14 @@ type Object = Map<String, Value>;
 /// Type and rule. A rule runs after the constants of its type and before the defaults of what lies below.
 pub(super) const RULES: &[(&str, Rule)] = &[
     ("core.v1.Pod", pod::pod),
+    ("core.v1.PodSpec", pod::spec),
+    ("core.v1.PodStatus", pod::status),
     ("core.v1.Container", pod::container),
     ("core.v1.EphemeralContainer", pod::container),
     ("core.v1.Volume", pod::volume),
     ("core.v1.ResourceRequirements", pod::resources),
+    ("core.v1.VolumeResourceRequirements", pod::resources),
+    ("core.v1.ResourceQuotaSpec", pod::resources),
     ("core.v1.LimitRangeItem", pod::limit_range_item),
     ("core.v1.Service", service::service),
     ("core.v1.ServicePort", service::port),

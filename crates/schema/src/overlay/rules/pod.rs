@@ -1,9 +1,11 @@
 //! Pods and their parts.
 
-use object::Quantity;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::{Object, below, complete, each, entries, has, set, text};
+use object::Quantity;
+use serde_json::{Value, json};
+
+use super::{Object, below, complete, each, entries, has, image, set, text};
 
 /// What only whole pods get, not the templates of other types.
 pub(super) fn pod(pod: &mut Object) {
@@ -22,6 +24,31 @@ pub(super) fn pod(pod: &mut Object) {
     }
     pod_resources(spec);
     set(spec, "enableServiceLinks", true);
+    let grace = spec.get("terminationGracePeriodSeconds").and_then(Value::as_i64);
+    if grace.is_some_and(|seconds| seconds < 0) {
+        spec.insert("terminationGracePeriodSeconds".into(), 1.into());
+    }
+}
+
+/// The service account has an older name, which says the same.
+pub(super) fn spec(spec: &mut Object) {
+    let (name, older) = (text(spec, "serviceAccountName"), text(spec, "serviceAccount"));
+    let name = if name.is_empty() { older } else { name }.to_owned();
+    if !name.is_empty() {
+        spec.insert("serviceAccountName".into(), name.clone().into());
+        spec.insert("serviceAccount".into(), name.into());
+    }
+}
+
+/// The address is the first of the addresses; where both are given and differ, it is the only one.
+pub(super) fn status(status: &mut Object) {
+    let first = status.get("podIPs").and_then(|ips| ips.get(0)?.get("ip")?.as_str()).unwrap_or_default().to_owned();
+    let own = text(status, "podIP").to_owned();
+    if own.is_empty() && !first.is_empty() {
+        status.insert("podIP".into(), first.into());
+    } else if own != first {
+        status.insert("podIPs".into(), json!([{"ip": own}]));
+    }
 }
 
 /// With host networking a container port is a port of the host.
@@ -33,50 +60,69 @@ fn host_port(port: &mut Object) {
     }
 }
 
-/// Requests of the pod as a whole, where it has limits: the sum of its containers' or else the limit.
+/// Resources of the pod as a whole, where it names some: huge pages are limited as its containers are, and what is
+/// limited is requested, as much as its containers do or else up to the limit.
 fn pod_resources(spec: &mut Object) {
-    let Some(limits) = spec.get("resources").and_then(|r| r.get("limits")).and_then(Value::as_object).cloned() else {
+    let Some(own) = spec.get("resources").and_then(Value::as_object) else { return };
+    if entries(own, "limits").is_none() && entries(own, "requests").is_none() {
         return;
-    };
-    let mut requests = Object::new();
-    for name in ["cpu", "memory"] {
-        if let Some(total) = container_requests(spec, name) {
-            requests.insert(name.into(), total.into());
-        }
     }
-    if let Some(resources) = below(spec, "resources") {
-        complete(resources, "requests", Some(requests));
-        complete(resources, "requests", Some(limits));
+    let requested = entries(own, "requests").cloned().unwrap_or_default();
+    let mut limits = together(spec, "limits");
+    limits.retain(|name, _| name.starts_with(HUGE_PAGES) && !requested.contains_key(name));
+    let mut requests = together(spec, "requests");
+    requests.retain(|name, _| OF_PODS.contains(&name.as_str()));
+    let Some(resources) = below(spec, "resources") else { return };
+    complete(resources, "limits", Some(limits).filter(|list| !list.is_empty()));
+    let Some(mut limits) = entries(resources, "limits").cloned() else { return };
+    limits.retain(|name, _| name.starts_with(HUGE_PAGES) || OF_PODS.contains(&name.as_str()));
+    for list in [requests, limits] {
+        complete(resources, "requests", Some(list).filter(|list| !list.is_empty()));
     }
 }
 
-/// What the containers ask for together: the larger of the running ones (with sidecars) and each start-up step.
-fn container_requests(spec: &Object, name: &str) -> Option<String> {
-    let request = |container: &Value| {
-        let text = container.get("resources")?.get("requests")?.get(name)?.as_str()?;
-        Quantity::parse(text).ok()
-    };
-    let list = |field: &str| spec.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let mut any = false;
-    let mut add = |sum: Quantity, container: &Value| match request(container) {
-        Some(quantity) => {
-            any = true;
-            sum.plus(quantity)
-        }
-        None => sum,
-    };
-    let zero = Quantity::ZERO;
-    let mut total = list("containers").iter().fold(zero, &mut add);
-    let (mut sidecars, mut peak) = (zero, zero);
-    for container in list("initContainers") {
-        let step = add(sidecars, container);
-        if container.get("restartPolicy").is_some_and(|p| p == "Always") {
-            sidecars = step;
-            total = add(total, container);
-        }
-        peak = peak.max(step);
+const HUGE_PAGES: &str = "hugepages-";
+
+/// What else a pod as a whole may have.
+const OF_PODS: [&str; 2] = ["cpu", "memory"];
+
+/// What the containers have together: the larger of the running ones (with sidecars) and each start-up step.
+fn together(spec: &Object, field: &str) -> Object {
+    let list = |name: &str| spec.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let (mut total, mut sidecars, mut peak) = (Sums::new(), Sums::new(), Sums::new());
+    for container in list("containers") {
+        add(&mut total, container, field);
     }
-    any.then(|| total.max(peak).to_string())
+    for container in list("initContainers") {
+        let mut step = sidecars.clone();
+        add(&mut step, container, field);
+        if container.get("restartPolicy").is_some_and(|p| p == "Always") {
+            sidecars.clone_from(&step);
+            add(&mut total, container, field);
+        }
+        raise(&mut peak, step);
+    }
+    raise(&mut total, peak);
+    total.into_iter().map(|(name, sum)| (name, sum.to_string().into())).collect()
+}
+
+type Sums = BTreeMap<String, Quantity>;
+
+fn add(sums: &mut Sums, container: &Value, field: &str) {
+    let list = container.get("resources").and_then(|r| r.get(field)).and_then(Value::as_object);
+    for (name, value) in list.into_iter().flatten() {
+        if let Some(quantity) = value.as_str().and_then(|t| Quantity::parse(t).ok()) {
+            let sum = sums.entry(name.clone()).or_insert(Quantity::ZERO);
+            *sum = sum.plus(quantity);
+        }
+    }
+}
+
+fn raise(sums: &mut Sums, others: Sums) {
+    for (name, other) in others {
+        let sum = sums.entry(name).or_insert(other);
+        *sum = (*sum).max(other);
+    }
 }
 
 /// The pull policy follows the tag: a moving one is pulled always.
@@ -100,10 +146,14 @@ pub(super) fn volume(volume: &mut Object) {
     }
 }
 
-/// Quantities finer than a thousandth are rounded up.
 pub(super) fn resources(resources: &mut Object) {
-    for field in ["limits", "requests"] {
-        for value in below(resources, field).into_iter().flat_map(|list| list.values_mut()) {
+    round_up(resources, &["limits", "requests", "hard"]);
+}
+
+/// Quantities finer than a thousandth are rounded up.
+fn round_up(object: &mut Object, lists: &[&str]) {
+    for list in lists {
+        for value in below(object, list).into_iter().flat_map(|list| list.values_mut()) {
             let fine = value.as_str().filter(|t| t.ends_with(['n', 'u'])).and_then(|t| Quantity::parse(t).ok());
             if let Some(quantity) = fine {
                 *value = Quantity::milli(quantity.milli_value()).to_string().into();
@@ -114,6 +164,7 @@ pub(super) fn resources(resources: &mut Object) {
 
 /// For containers, the default limit is the maximum, the default request the default limit, else the minimum.
 pub(super) fn limit_range_item(item: &mut Object) {
+    round_up(item, &["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"]);
     if text(item, "type") != "Container" {
         return;
     }
@@ -126,10 +177,8 @@ pub(super) fn limit_range_item(item: &mut Object) {
 }
 
 fn pull_policy(image: &str) -> &'static str {
-    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
-    let tag = name.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
-    match (tag, digest) {
-        (Some("latest"), _) | (None, None) => "Always",
+    match image::tag(image) {
+        Some("latest") => "Always",
         _ => "IfNotPresent",
     }
 }
@@ -146,8 +195,9 @@ mod tests {
             ("nginx:1.27", "IfNotPresent"),
             ("localhost:5000/nginx", "Always"),
             ("localhost:5000/nginx:1", "IfNotPresent"),
+            ("[::1]:5000/nginx", "Always"),
             ("nginx@sha256:abc", "IfNotPresent"),
-            ("nginx:latest@sha256:abc", "Always"),
+            ("Nginx", "IfNotPresent"),
         ] {
             assert_eq!(pull_policy(image), policy, "{image}");
         }
