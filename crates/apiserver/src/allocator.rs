@@ -37,8 +37,8 @@ pub enum Item {
 /// Why nothing could be taken, worded as upstream words it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AllocationError {
-    #[error("provided IP is not in the valid range. The range of valid IPs is {0}")]
-    AddressOutOfRange(String),
+    #[error("the provided IP ({0}) is not in the valid range. The range of valid IPs is {1}")]
+    AddressOutOfRange(IpAddr, String),
     #[error("provided IP is already allocated")]
     AddressTaken,
     #[error("provided port is not in the valid range. The range of valid ports is {}-{}", .0.start(), .0.end())]
@@ -184,7 +184,7 @@ impl Hold {
     pub async fn take_address(&mut self, address: IpAddr) -> Result<(), AllocationError> {
         let range = self.allocators.range(Family::of(address))?;
         if !range.contains(address) {
-            return Err(AllocationError::AddressOutOfRange(range.to_string()));
+            return Err(AllocationError::AddressOutOfRange(address, range.to_string()));
         }
         let item = Item::Address(address);
         let before = self.took.len();

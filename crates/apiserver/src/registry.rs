@@ -135,6 +135,7 @@ impl Registry {
             dry_run,
             objects: &self.objects,
             allocators: &self.allocators,
+            warnings: scope.warnings,
         }
     }
 

@@ -6,34 +6,50 @@
 
 mod address;
 mod autoscaler;
+mod claim;
 mod configmap;
 mod controllerrevision;
 mod coordination;
 mod cronjob;
 mod daemonset;
 mod deployment;
+mod difference;
 mod disruptionbudget;
+mod endpoints;
 mod endpointslice;
+mod event;
 mod field;
 mod job;
+mod json;
+mod keypair;
 mod labels;
+mod limitrange;
 mod list;
 mod migration;
 mod namespace;
 mod networking;
 mod node;
+mod persistentvolume;
 mod pod;
+mod podtemplate;
 mod reference;
 mod replicaset;
+mod replicationcontroller;
+mod resourcequota;
+mod resources;
+mod rules;
 mod runtimeclass;
 mod scheduling;
 mod secret;
 mod service;
+mod serviceaccount;
 mod shown;
 mod small;
+mod source;
 mod statefulset;
 mod status;
 mod storage;
+mod structs;
 mod workload;
 
 use futures::future::BoxFuture;
@@ -44,6 +60,7 @@ use serde_json::Value;
 use crate::allocator::Allocators;
 use crate::error::Result;
 use crate::objects::Objects;
+use crate::pipeline::Warnings;
 use crate::user::User;
 
 /// What a strategy may look at beside the object.
@@ -62,6 +79,8 @@ pub struct Context<'a> {
     pub objects: &'a Objects,
     /// Cluster addresses and node ports.
     pub allocators: &'a Allocators,
+    /// What the caller is told beside the answer.
+    pub warnings: &'a Warnings,
 }
 
 /// What becomes of dependents when the request does not say.
@@ -194,11 +213,17 @@ pub struct Plain;
 
 impl Strategy for Plain {}
 
-/// A name as it may be checked: a prefix may end in a dash, which the added characters follow.
+/// A name as it may be checked: a prefix may end in a dash, which the added characters follow. As upstream, the dash and
+/// what stands before it are not looked at.
 #[must_use]
 pub fn without_final_dash(name: &str, prefix: bool) -> std::borrow::Cow<'_, str> {
     match name.strip_suffix('-') {
-        Some(start) if prefix && !start.is_empty() => format!("{start}a").into(),
+        Some(start) if prefix && !start.is_empty() => {
+            let mut start = start.to_owned();
+            start.pop();
+            start.push('a');
+            start.into()
+        }
         _ => name.into(),
     }
 }

@@ -115,7 +115,8 @@ async fn ranges_are_kept_to() {
     let mut hold = bench.hold(&allocators, "a/a");
     for outside in ["10.0.0.0", "10.0.0.255", "10.0.1.1"] {
         let error = hold.take_address(outside.parse().unwrap()).await.unwrap_err();
-        let expected = "provided IP is not in the valid range. The range of valid IPs is 10.0.0.0/24";
+        let expected =
+            format!("the provided IP ({outside}) is not in the valid range. The range of valid IPs is 10.0.0.0/24");
         assert_eq!(error.to_string(), expected);
     }
     let error = hold.take_port(80).unwrap_err();

@@ -63,7 +63,7 @@ pub(super) fn fill(host: &Host, object: &mut Value, namespace: &str) {
     set(object, "namespace", if namespace.is_empty() { Value::Null } else { namespace.into() });
     set(object, "uid", host.entropy.uuid());
     set(object, "creationTimestamp", object::time::seconds(host.now()));
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "managedFields"] {
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
         set(object, field, Value::Null);
     }
 }
@@ -141,18 +141,18 @@ pub(super) fn validate(object: &Value, namespaced: bool, strategy: &dyn Strategy
 pub(super) fn validate_update(object: &Value, old: &Value) -> ErrorList {
     let root = Path::new("metadata");
     let mut errors = ErrorList::new();
-    for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
-        let (new, old) = (&object["metadata"][field], &old["metadata"][field]);
-        if new != old {
-            errors.push(Error::invalid(&root.child(field), new.clone(), "field is immutable"));
-        }
-    }
     if is_deleting(old) {
         no_new_finalizers(object, old, &root, &mut errors);
     }
     let generation = |object: &Value| object["metadata"]["generation"].as_i64().unwrap_or(0);
     if generation(object) < generation(old) {
         errors.push(Error::invalid(&root.child("generation"), generation(object), "must not be decremented"));
+    }
+    for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        let (new, old) = (&object["metadata"][field], &old["metadata"][field]);
+        if new != old {
+            errors.push(Error::invalid(&root.child(field), new.clone(), "field is immutable"));
+        }
     }
     common(object, &root, &mut errors);
     errors
@@ -174,14 +174,24 @@ fn common(object: &Value, root: &Path, errors: &mut ErrorList) {
     labels(&object["metadata"]["labels"], &root.child("labels"), errors);
     annotations(&object["metadata"]["annotations"], &root.child("annotations"), errors);
     owners(&object["metadata"]["ownerReferences"], &root.child("ownerReferences"), errors);
-    let path = root.child("finalizers");
+    check_finalizers(object, &root.child("finalizers"), errors);
+}
+
+/// Finalizers are qualified names; those without a domain must be the standard ones.
+fn check_finalizers(object: &Value, path: &Path, errors: &mut ErrorList) {
     for finalizer in finalizers(object) {
-        check_finalizer(finalizer, &path, errors);
+        errors.extend_invalid(path, finalizer, names::qualified_name(finalizer));
     }
-    let both = |wanted: &str| finalizers(object).any(|finalizer| finalizer == wanted);
-    if both("orphan") && both("foregroundDeletion") {
+    let has = |wanted: &str| finalizers(object).any(|finalizer| finalizer == wanted);
+    if has("orphan") && has("foregroundDeletion") {
         let text = "finalizer orphan and foregroundDeletion cannot be both set";
-        errors.push(Error::invalid(&path, object["metadata"]["finalizers"].clone(), text));
+        errors.push(Error::invalid(path, object["metadata"]["finalizers"].clone(), text));
+    }
+    for (index, finalizer) in finalizers(object).enumerate() {
+        if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+            let text = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(Error::invalid(&path.index(index), finalizer, text));
+        }
     }
 }
 
@@ -205,43 +215,39 @@ fn annotations(annotations: &Value, path: &Path, errors: &mut ErrorList) {
     }
 }
 
+/// Upstream names the list where it means one of its entries.
 fn owners(owners: &Value, path: &Path, errors: &mut ErrorList) {
-    let mut controller: Option<&str> = None;
-    for (index, owner) in owners.as_array().into_iter().flatten().enumerate() {
-        let path = path.index(index);
+    let mut controller: Option<String> = None;
+    for owner in owners.as_array().into_iter().flatten() {
+        check_owner(owner, path, errors);
+        if owner["controller"] != true {
+            continue;
+        }
         let field = |name: &str| owner[name].as_str().unwrap_or_default();
-        if field("apiVersion").is_empty() {
-            errors.push(Error::invalid(&path.child("apiVersion"), "", "version must not be empty"));
-        }
-        for name in ["kind", "name", "uid"] {
-            if field(name).is_empty() {
-                errors.push(Error::invalid(&path.child(name), "", format!("{name} must not be empty")));
+        let name = format!("{}/{}", field("kind"), field("name"));
+        match &controller {
+            None => controller = Some(name),
+            Some(first) => {
+                let found = format!("Found \"true\" in references for {first} and {name}");
+                let text = format!("Only one reference can have Controller set to true. {found}");
+                errors.push(Error::invalid(path, owners.clone(), text));
             }
-        }
-        if BANNED_OWNERS.contains(&(field("apiVersion"), field("kind"))) {
-            let text = format!("/{}, Kind={} is disallowed from being an owner", field("apiVersion"), field("kind"));
-            errors.push(Error::invalid(&path, owner.clone(), text));
-        }
-        if owner["controller"].as_bool() == Some(true) {
-            if let Some(first) = controller {
-                let text = format!(
-                    "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {}",
-                    field("name")
-                );
-                errors.push(Error::invalid(&path, owner.clone(), text));
-            }
-            controller = Some(field("name"));
         }
     }
 }
 
-/// A finalizer is a qualified name; one without a domain must be one of the standard ones.
-fn check_finalizer(finalizer: &str, path: &Path, errors: &mut ErrorList) {
-    let before = errors.len();
-    errors.extend_invalid(path, finalizer, names::qualified_name(finalizer));
-    if errors.len() == before && !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
-        let text = "name is neither a standard finalizer name nor is it fully qualified";
-        errors.push(Error::invalid(path, finalizer, text));
+fn check_owner(owner: &Value, path: &Path, errors: &mut ErrorList) {
+    let field = |name: &str| owner[name].as_str().unwrap_or_default();
+    let version = field("apiVersion").rsplit('/').next().unwrap_or_default();
+    if version.is_empty() {
+        errors.push(Error::invalid(&path.child("apiVersion"), field("apiVersion"), "version must not be empty"));
+    }
+    for name in ["kind", "name", "uid"].into_iter().filter(|name| field(name).is_empty()) {
+        errors.push(Error::invalid(&path.child(name), "", "must not be empty"));
+    }
+    if BANNED_OWNERS.contains(&(field("apiVersion"), field("kind"))) {
+        let text = format!("/{}, Kind={} is disallowed from being an owner", field("apiVersion"), field("kind"));
+        errors.push(Error::invalid(path, owner.clone(), text));
     }
 }
 
@@ -271,16 +277,16 @@ mod tests {
         check(json!({"name": "a", "namespace": "n"}), false, &["metadata.namespace: not allowed on this type"]);
         check(json!({"name": "a", "labels": {"-": "x y"}}), false, &["metadata.labels: ", "metadata.labels: "]);
         check(json!({"name": "a", "annotations": {"A.Io/B": "any thing"}}), false, &[]);
-        check(json!({"name": "a", "finalizers": ["x"]}), false, &["metadata.finalizers: name is neither"]);
+        check(json!({"name": "a", "finalizers": ["x"]}), false, &["metadata.finalizers[0]: name is neither"]);
         check(json!({"name": "a", "finalizers": ["x.io/y", "orphan"]}), false, &[]);
         check(
             json!({"name": "a", "ownerReferences": [{}]}),
             false,
             &[
-                "metadata.ownerReferences[0].apiVersion: version must not be empty",
-                "metadata.ownerReferences[0].kind: kind must not be empty",
-                "metadata.ownerReferences[0].name: name must not be empty",
-                "metadata.ownerReferences[0].uid: uid must not be empty",
+                "metadata.ownerReferences.apiVersion: version must not be empty",
+                "metadata.ownerReferences.kind: must not be empty",
+                "metadata.ownerReferences.name: must not be empty",
+                "metadata.ownerReferences.uid: must not be empty",
             ],
         );
     }
@@ -292,7 +298,7 @@ mod tests {
         carry(&mut new, &old);
         let errors = validate_update(&new, &old);
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["metadata.uid", "metadata.finalizers"]);
+        assert_eq!(fields, ["metadata.finalizers", "metadata.uid"]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Strategy for ConfigMap {
             size += decoded_size(value.text());
         }
         if size > MAX_SIZE {
-            errors.push(Error::too_long(&Path::root(), MAX_SIZE));
+            errors.push(Error::too_long(&Path::unnamed(), MAX_SIZE));
         }
         errors
     }

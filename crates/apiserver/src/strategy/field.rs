@@ -2,6 +2,7 @@
 
 use object::field::{Error, ErrorList, Path};
 use object::names;
+use object::quantity::Quantity;
 use serde_json::Value;
 
 /// A check of [`object::names`]: what is wrong with a text.
@@ -69,6 +70,24 @@ impl<'a> At<'a> {
             Value::Object(fields) => fields.is_empty(),
             _ => false,
         }
+    }
+
+    /// The same value at another place: upstream's errors do not always name the field as the object does.
+    pub(super) fn shown(&self, path: Path) -> Self {
+        Self { value: self.value, path }
+    }
+
+    /// The value as a quantity.
+    pub(super) fn quantity(&self) -> Option<Quantity> {
+        match self.value {
+            Value::String(text) => Quantity::parse(text).ok(),
+            Value::Number(number) => Quantity::parse(&number.to_string()).ok(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn not_found(&self) -> Error {
+        Error::not_found(&self.path, self.value.clone())
     }
 
     pub(super) fn required(&self, detail: &str) -> Error {
@@ -145,6 +164,26 @@ pub(super) fn positive(at: &At<'_>, errors: &mut ErrorList) {
     }
 }
 
+pub(super) fn above_zero(at: &At<'_>, errors: &mut ErrorList) {
+    if at.number().is_some_and(|n| n <= 0) {
+        errors.push(at.invalid("must be greater than zero"));
+    }
+}
+
+/// Must be an address, written plainly unless it was there before.
+pub(super) fn plain_ip(at: &At<'_>, before: &[&str], errors: &mut ErrorList) {
+    if !before.contains(&at.text()) {
+        well_formed(at, names::strict_ip, errors);
+    }
+}
+
+/// The same for a block of addresses.
+pub(super) fn plain_cidr(at: &At<'_>, before: &[&str], errors: &mut ErrorList) {
+    if !before.contains(&at.text()) {
+        well_formed(at, names::strict_cidr, errors);
+    }
+}
+
 /// Must be a port number.
 pub(super) fn port(at: &At<'_>, errors: &mut ErrorList) {
     let messages = names::port_number(at.number().unwrap_or_default());
@@ -179,6 +218,19 @@ pub(super) fn descending(at: &At<'_>, errors: &mut ErrorList) {
         errors.push(at.invalid("must be a relative path"));
     }
     no_backsteps(at, errors);
+}
+
+/// Must be below some directory, by a name that is not reserved.
+pub(super) fn local_path(at: &At<'_>, errors: &mut ErrorList) {
+    descending(at, errors);
+    if at.text().starts_with("..") && !at.text().starts_with("../") {
+        errors.push(at.invalid("must not start with '..'"));
+    }
+}
+
+/// The texts of a list.
+pub(super) fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// A place to set fields: the object at `field`, made if need be.

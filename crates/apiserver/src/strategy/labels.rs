@@ -28,6 +28,11 @@ pub(super) fn annotations(at: &At<'_>, errors: &mut ErrorList) {
 
 /// A `LabelSelector`.
 pub(super) fn selector(at: &At<'_>, errors: &mut ErrorList) {
+    selector_with(at, false, errors);
+}
+
+/// The same; `any_values` lets values pass that no label can have.
+pub(super) fn selector_with(at: &At<'_>, any_values: bool, errors: &mut ErrorList) {
     labels(&at.at("matchLabels"), errors);
     for expression in at.at("matchExpressions").items() {
         let (operator, values) = (expression.at("operator"), expression.at("values"));
@@ -43,7 +48,9 @@ pub(super) fn selector(at: &At<'_>, errors: &mut ErrorList) {
             _ => errors.push(operator.invalid("not a valid selector operator")),
         }
         well_formed(&expression.at("key"), names::qualified_name, errors);
-        values.items().for_each(|value| well_formed(&value, names::label_value, errors));
+        if !any_values {
+            values.items().for_each(|value| well_formed(&value, names::label_value, errors));
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The kinds that have a strategy: group, kind, strategy.
 
-use super::small::{Endpoints, Event, PodTemplate, Rbac, ReplicationController, Returned};
+use super::small::{Event, Rbac};
 use super::{
-    Strategy, autoscaler, configmap, controllerrevision, coordination, cronjob, daemonset, deployment,
-    disruptionbudget, endpointslice, job, migration, namespace, networking, node, pod, replicaset, runtimeclass,
-    scheduling, secret, service, statefulset, storage,
+    Strategy, autoscaler, claim, configmap, controllerrevision, coordination, cronjob, daemonset, deployment,
+    disruptionbudget, endpoints, endpointslice, event, job, limitrange, migration, namespace, networking, node,
+    persistentvolume, pod, podtemplate, replicaset, replicationcontroller, resourcequota, runtimeclass, scheduling,
+    secret, service, serviceaccount, statefulset, storage,
 };
 
 const COORDINATION: &str = "coordination.k8s.io";
@@ -15,19 +16,20 @@ const STORAGE: &str = "storage.k8s.io";
 
 pub(super) const STRATEGIES: &[(&str, &str, &dyn Strategy)] = &[
     ("", "ConfigMap", &configmap::ConfigMap),
-    ("", "Endpoints", &Endpoints),
-    ("", "Event", &Event),
+    ("", "Endpoints", &endpoints::Endpoints),
+    ("", "Event", &event::Event),
+    ("", "LimitRange", &limitrange::LimitRange),
     ("", "Namespace", &namespace::Namespace),
     ("", "Node", &node::Node),
-    ("", "PersistentVolume", &Returned),
-    ("", "PersistentVolumeClaim", &Returned),
+    ("", "PersistentVolume", &persistentvolume::PersistentVolume),
+    ("", "PersistentVolumeClaim", &claim::Claim),
     ("", "Pod", &pod::Pod),
-    ("", "PodTemplate", &PodTemplate),
-    ("", "ReplicationController", &ReplicationController),
-    ("", "ResourceQuota", &Returned),
+    ("", "PodTemplate", &podtemplate::PodTemplate),
+    ("", "ReplicationController", &replicationcontroller::ReplicationController),
+    ("", "ResourceQuota", &resourcequota::ResourceQuota),
     ("", "Secret", &secret::Secret),
     ("", "Service", &service::Service),
-    ("", "ServiceAccount", &Returned),
+    ("", "ServiceAccount", &serviceaccount::ServiceAccount),
     ("apps", "ControllerRevision", &controllerrevision::ControllerRevision),
     ("apps", "DaemonSet", &daemonset::DaemonSet),
     ("apps", "Deployment", &deployment::Deployment),

@@ -1,6 +1,6 @@
 //! Namespaces: they go once what is in them is gone.
 
-use object::field::ErrorList;
+use object::field::{Error, ErrorList, Path};
 use object::names;
 use serde_json::{Value, json};
 
@@ -40,26 +40,17 @@ impl Strategy for Namespace {
 
     fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
-        for finalizer in At::root(object).at("spec").at("finalizers").items() {
-            well_formed(&finalizer, names::qualified_name, &mut errors);
-            if !finalizer.text().contains('/') && finalizer.text() != FINALIZER {
-                errors.push(finalizer.invalid("name is neither a standard finalizer name nor is it fully qualified"));
-            }
-        }
+        let list = At::root(object).at("spec").at("finalizers");
+        list.items().for_each(|finalizer| check(&finalizer.shown(list.path.clone()), &mut errors));
         errors
     }
 
     fn validate_update(&self, cx: &Context<'_>, object: &Value, _: &Value) -> ErrorList {
-        let mut errors = self.validate(cx, object);
-        if cx.subresource != "status" {
-            return errors;
-        }
-        let (object, deleting) = (At::root(object), object["metadata"]["deletionTimestamp"].is_string());
-        let phase = object.at("status").at("phase");
-        if deleting && phase.text() != "Terminating" {
-            errors.push(phase.invalid("may only be 'Terminating' if `deletionTimestamp` is not empty"));
-        } else if !deleting && phase.text() != "Active" {
-            errors.push(phase.invalid("may only be 'Active' if `deletionTimestamp` is empty"));
+        let (root, mut errors) = (At::root(object), ErrorList::new());
+        match cx.subresource {
+            "finalize" => root.at("spec").at("finalizers").items().for_each(|at| check(&at, &mut errors)),
+            "status" => phase(&root, &mut errors),
+            _ => errors = self.validate(cx, object),
         }
         errors
     }
@@ -74,6 +65,25 @@ impl Strategy for Namespace {
 
     fn mark_deleted(&self, _: &Context<'_>, object: &mut Value) {
         object_at(object, "status").insert("phase".to_owned(), "Terminating".into());
+    }
+}
+
+fn check(finalizer: &At<'_>, errors: &mut ErrorList) {
+    well_formed(finalizer, names::qualified_name, errors);
+    if !finalizer.text().contains('/') && !matches!(finalizer.text(), FINALIZER | "orphan" | "foregroundDeletion") {
+        errors.push(finalizer.invalid("name is neither a standard finalizer name nor is it fully qualified"));
+    }
+}
+
+fn phase(namespace: &At<'_>, errors: &mut ErrorList) {
+    let phase = namespace.at("status").at("phase").shown(Path::new("status.Phase"));
+    let (wanted, detail) = if namespace.at("metadata").at("deletionTimestamp").is_set() {
+        ("Terminating", "may only be 'Terminating' if `deletionTimestamp` is not empty")
+    } else {
+        ("Active", "may only be 'Active' if `deletionTimestamp` is empty")
+    };
+    if phase.text() != wanted {
+        errors.push(Error::invalid(&phase.path, phase.text(), detail));
     }
 }
 

@@ -2,9 +2,10 @@
 
 use object::field::{Error, ErrorList};
 use object::names;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::field::{At, immutable, required_name};
+use super::pod::options::Options;
 use super::{Context, Strategy, labels, pod};
 
 pub(super) struct RuntimeClass;
@@ -15,8 +16,8 @@ impl Strategy for RuntimeClass {
         required_name(&root.at("handler"), names::dns1123_label, &mut errors);
         let overhead = root.at("overhead");
         if overhead.is_set() {
-            let limits = json!({"limits": overhead.value["podFixed"]});
-            pod::resources::validate(&At { value: &limits, path: overhead.path }, &mut errors);
+            let fixed = overhead.at("podFixed").shown(overhead.path);
+            pod::resources::overhead(&fixed, &Options::default(), &mut errors);
         }
         let scheduling = root.at("scheduling");
         labels::labels(&scheduling.at("nodeSelector"), &mut errors);
@@ -46,7 +47,7 @@ impl Strategy for RuntimeClass {
 }
 
 fn tolerations(at: &At<'_>, errors: &mut ErrorList) {
-    pod::scheduling::tolerations(at, errors);
+    pod::scheduling::tolerations(at, &Options::default(), errors);
     let mut seen = Vec::new();
     for toleration in at.items() {
         let key = ["key", "operator", "value", "effect"].map(|field| toleration.at(field).text());

@@ -19,7 +19,6 @@ const REDACTED: &str = "<secret contents redacted>";
 const REQUIRED: &[(&str, &[&str])] = &[
     ("kubernetes.io/dockercfg", &[".dockercfg"]),
     ("kubernetes.io/dockerconfigjson", &[".dockerconfigjson"]),
-    ("kubernetes.io/ssh-auth", &["ssh-privatekey"]),
     ("kubernetes.io/tls", &["tls.crt", "tls.key"]),
 ];
 
@@ -57,6 +56,16 @@ impl Strategy for Secret {
         errors.extend(self.validate(cx, object));
         errors
     }
+
+    fn warnings(&self, _: &Context<'_>, object: &Value, _: Option<&Value>) -> Vec<String> {
+        if object["type"] == "kubernetes.io/tls" { pair(&object["data"]).into_iter().collect() } else { Vec::new() }
+    }
+}
+
+/// A certificate and its key belong together; whoever writes others is told.
+fn pair(data: &Value) -> Option<String> {
+    let part = |key: &str| STANDARD.decode(data[key].as_str().unwrap_or_default()).unwrap_or_default();
+    super::keypair::problem(&part("tls.crt"), &part("tls.key"))
 }
 
 /// `stringData` is a way to write `data`.
@@ -78,7 +87,6 @@ fn typed(object: &At<'_>, data: &At<'_>, errors: &mut ErrorList) {
         }
     }
     match kind.text() {
-        "" => errors.push(kind.required("")),
         "kubernetes.io/service-account-token" => {
             let annotations = object.at("metadata").at("annotations");
             if annotations.value[ACCOUNT].as_str().unwrap_or_default().is_empty() {
@@ -89,6 +97,9 @@ fn typed(object: &At<'_>, data: &At<'_>, errors: &mut ErrorList) {
             errors.push(Error::required(&data.path.key("username"), ""));
             errors.push(Error::required(&data.path.key("password"), ""));
         }
+        "kubernetes.io/ssh-auth" if data.value["ssh-privatekey"].as_str().unwrap_or_default().is_empty() => {
+            errors.push(Error::required(&data.path.key("ssh-privatekey"), ""));
+        }
         "kubernetes.io/dockercfg" => json_document(data, ".dockercfg", errors),
         "kubernetes.io/dockerconfigjson" => json_document(data, ".dockerconfigjson", errors),
         _ => {}
@@ -97,8 +108,8 @@ fn typed(object: &At<'_>, data: &At<'_>, errors: &mut ErrorList) {
 
 fn json_document(data: &At<'_>, key: &str, errors: &mut ErrorList) {
     let Some(encoded) = data.value[key].as_str() else { return };
-    let document = STANDARD.decode(encoded).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    if !document.is_some_and(|document| document.is_object()) {
-        errors.push(Error::invalid(&data.path.key(key), REDACTED, "must be a JSON object"));
+    let bytes = STANDARD.decode(encoded).unwrap_or_default();
+    if let Some(why) = super::json::object_error(&bytes) {
+        errors.push(Error::invalid(&data.path.key(key), REDACTED, why));
     }
 }

@@ -1,8 +1,11 @@
 //! Services: what they draw from the pools, what they keep over updates, what they may be.
 
+mod addresses;
 mod families;
+mod traffic;
 mod update;
 mod validate;
+mod warnings;
 
 use std::net::IpAddr;
 
@@ -11,7 +14,7 @@ use object::field::{Error as FieldError, ErrorList, Path};
 use object::names;
 use serde_json::Value;
 
-use super::field::{At, object_at};
+use super::field::{At, object_at, remove};
 use super::{Context, Reservation, Strategy, without_final_dash};
 use crate::allocator::{AllocationError, Family, Hold, items, owner_of};
 use crate::error::{Error, Result};
@@ -25,6 +28,7 @@ impl Strategy for Service {
     fn prepare_create(&self, _: &Context<'_>, object: &mut Value) {
         object["status"] = serde_json::json!({"loadBalancer": {}});
         update::align_addresses(object, None);
+        drop_inner_policy(object);
     }
 
     fn prepare_update(&self, cx: &Context<'_>, object: &mut Value, old: &Value) {
@@ -32,6 +36,7 @@ impl Strategy for Service {
             update::align_addresses(object, Some(old));
             update::drop_type_dependent(object, old);
             update::keep_allocated(object, old);
+            drop_inner_policy(object);
         }
     }
 
@@ -50,27 +55,42 @@ impl Strategy for Service {
 
     fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
-        validate::spec(&At::root(object).at("spec"), &mut errors);
+        validate::service(&At::root(object), None, &mut errors);
         errors
     }
 
     fn validate_update(&self, cx: &Context<'_>, object: &Value, old: &Value) -> ErrorList {
-        let mut errors = ErrorList::new();
+        let (root, mut errors) = (At::root(object), ErrorList::new());
         if cx.subresource == "status" {
-            validate::status(&At::root(object).at("status"), &mut errors);
-            return errors;
+            validate::status(&root, old, &mut errors);
+        } else {
+            validate::update(&root, old, &mut errors);
+            validate::service(&root, Some(old), &mut errors);
         }
-        validate::changed_addresses(object, old, &mut errors);
-        errors.extend(self.validate(cx, object));
         errors
     }
 
+    fn warnings(&self, cx: &Context<'_>, object: &Value, _: Option<&Value>) -> Vec<String> {
+        if cx.subresource == "status" { warnings::of_status(object) } else { warnings::of(object) }
+    }
+
     fn check_name(&self, name: &str, prefix: bool) -> Vec<String> {
-        names::dns1035_label(&without_final_dash(name, prefix))
+        names::dns1123_label(&without_final_dash(name, prefix))
+    }
+
+    fn allows_create_on_update(&self) -> bool {
+        true
     }
 
     fn returns_deleted(&self) -> bool {
         true
+    }
+}
+
+/// A name elsewhere has no traffic inside of the cluster.
+fn drop_inner_policy(object: &mut Value) {
+    if kind(&object["spec"]) == "ExternalName" {
+        remove(&mut object["spec"], "internalTrafficPolicy");
     }
 }
 
@@ -106,13 +126,19 @@ async fn reserve(cx: &Context<'_>, object: &mut Value, old: Option<&Value>) -> R
     if !cx.subresource.is_empty() {
         return Ok(None);
     }
-    let errors = families::settle(object, &cx.allocators.families());
+    let mut errors = ErrorList::new();
+    let before = old.map_or(&Value::Null, |old| &old["spec"]);
+    addresses::validate(&At::root(object).at("spec"), before, &mut errors);
+    if errors.is_empty() {
+        errors = families::settle(object, &cx.allocators.families());
+    }
     if !errors.is_empty() {
         return Err(invalid(object, errors));
     }
     let mut hold = cx.allocators.hold(cx.host, cx.objects, &owner_of(object), cx.dry_run);
-    addresses(cx, object, &mut hold).await?;
-    node_ports(cx, object, &mut hold)?;
+    take_addresses(cx, object, &mut hold).await?;
+    node_ports(cx, object, old.is_none(), &mut hold)?;
+    health_port(cx, object, &mut hold)?;
     if let Some(old) = old {
         let needed: Vec<_> = items(object).collect();
         items(old).filter(|item| !needed.contains(item)).for_each(|item| hold.give(item));
@@ -121,7 +147,7 @@ async fn reserve(cx: &Context<'_>, object: &mut Value, old: Option<&Value>) -> R
 }
 
 /// One address for each family, those that are chosen first.
-async fn addresses(cx: &Context<'_>, object: &mut Value, hold: &mut Hold) -> Result<()> {
+async fn take_addresses(cx: &Context<'_>, object: &mut Value, hold: &mut Hold) -> Result<()> {
     if !has_address(&object["spec"]) {
         return Ok(());
     }
@@ -154,29 +180,52 @@ fn taken_address(object: &Value, address: &str, error: &AllocationError) -> Erro
     invalid(object, FieldError::invalid(&Path::new("spec.clusterIPs"), value, detail).into())
 }
 
-/// A node port for each port; ports with the same number share one, for their protocols.
-fn node_ports(cx: &Context<'_>, object: &mut Value, hold: &mut Hold) -> Result<()> {
-    let entropy = &*cx.host.entropy;
-    if has_node_ports(&object["spec"]) {
-        let ports: Vec<Value> = object["spec"]["ports"].as_array().cloned().unwrap_or_default();
-        for (index, port) in ports.iter().enumerate() {
-            let chosen = port["nodePort"].as_u64().unwrap_or_default();
-            let path = Path::new("spec.ports").index(index).child("nodePort");
-            let number = match (chosen, shared_port(object, index)) {
-                (0, Some(shared)) => shared,
-                (0, None) => u64::from(hold.next_port(entropy).map_err(|e| exhausted("nodePort", &e))?),
-                (chosen, _) => {
-                    take_port(hold, chosen)
-                        .map_err(|e| invalid(object, FieldError::invalid(&path, chosen, e.to_string()).into()))?;
-                    chosen
-                }
-            };
-            object["spec"]["ports"][index]["nodePort"] = number.into();
-        }
+/// A port of the nodes for each port of the Service that wants one. In a new Service, ports with the same number share
+/// one, for their protocols.
+fn node_ports(cx: &Context<'_>, object: &mut Value, is_new: bool, hold: &mut Hold) -> Result<()> {
+    if !matches!(kind(&object["spec"]), "NodePort" | "LoadBalancer") {
+        return Ok(());
     }
+    let mut taken: Vec<(Value, u64)> = Vec::new();
+    for index in 0..object["spec"]["ports"].as_array().map_or(0, Vec::len) {
+        let port = object["spec"]["ports"][index]["port"].clone();
+        let shared = taken.iter().find(|(other, _)| is_new && *other == port).map(|(_, number)| *number);
+        let number = match chosen_port(&object["spec"], index) {
+            0 if !has_node_ports(&object["spec"]) => continue,
+            0 => match shared.or_else(|| later_port(&object["spec"], &port).filter(|_| is_new)) {
+                Some(number) => number,
+                None => u64::from(hold.next_port(&*cx.host.entropy).map_err(|e| exhausted("nodePort", &e))?),
+            },
+            chosen => chosen,
+        };
+        let clash = is_new && shared != Some(number) && taken.iter().any(|(_, other)| *other == number);
+        let claimed = if clash { Err(AllocationError::PortTaken) } else { take_port(hold, number) };
+        let path = Path::new("spec.ports").index(index).child("nodePort");
+        claimed.map_err(|e| invalid(object, FieldError::invalid(&path, number, e.to_string()).into()))?;
+        taken.push((port, number));
+        object["spec"]["ports"][index]["nodePort"] = number.into();
+    }
+    Ok(())
+}
+
+fn chosen_port(spec: &Value, index: usize) -> u64 {
+    spec["ports"][index]["nodePort"].as_u64().unwrap_or_default()
+}
+
+/// The node port that another entry with the same number asks for.
+fn later_port(spec: &Value, port: &Value) -> Option<u64> {
+    let count = spec["ports"].as_array().map_or(0, Vec::len);
+    (0..count)
+        .filter(|index| spec["ports"][*index]["port"] == *port)
+        .map(|index| chosen_port(spec, index))
+        .find(|n| *n != 0)
+}
+
+/// The port at which load balancers ask the nodes for their health.
+fn health_port(cx: &Context<'_>, object: &mut Value, hold: &mut Hold) -> Result<()> {
     let health = object["spec"]["healthCheckNodePort"].as_u64().unwrap_or_default();
     if has_health_port(&object["spec"]) && health == 0 {
-        let port = hold.next_port(entropy).map_err(|e| exhausted("HealthCheck NodePort", &e))?;
+        let port = hold.next_port(&*cx.host.entropy).map_err(|e| exhausted("HealthCheck NodePort", &e))?;
         object["spec"]["healthCheckNodePort"] = port.into();
     } else if health != 0 {
         let path = Path::new("spec.healthCheckNodePort");
@@ -188,14 +237,6 @@ fn node_ports(cx: &Context<'_>, object: &mut Value, hold: &mut Hold) -> Result<(
 
 fn take_port(hold: &mut Hold, port: u64) -> std::result::Result<(), AllocationError> {
     hold.take_port(u16::try_from(port).unwrap_or(0))
-}
-
-/// The node port of an earlier port with the same number and another protocol.
-fn shared_port(object: &Value, index: usize) -> Option<u64> {
-    let ports = object["spec"]["ports"].as_array()?;
-    let port = &ports[index];
-    let same = |other: &&Value| other["port"] == port["port"] && other["protocol"] != port["protocol"];
-    ports[..index].iter().find(same)?["nodePort"].as_u64().filter(|port| *port != 0)
 }
 
 fn invalid(object: &Value, errors: ErrorList) -> Error {

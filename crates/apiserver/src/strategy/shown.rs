@@ -8,15 +8,15 @@ use super::field::At;
 impl At<'_> {
     /// Like [`At::invalid`], of a struct: `ty` is its short name, `apps.v1.DeploymentStrategy`.
     pub(super) fn invalid_struct(&self, ty: &str, detail: &str) -> Error {
-        Error::invalid(&self.path, self.shown(ty), detail)
+        Error::invalid(&self.path, self.printed(ty), detail)
     }
 
     /// Like [`At::unsupported`], of a struct.
     pub(super) fn unsupported_struct(&self, ty: &str, supported: &[&str]) -> Error {
-        Error::not_supported(&self.path, self.shown(ty), supported)
+        Error::not_supported(&self.path, self.printed(ty), supported)
     }
 
-    fn shown(&self, ty: &str) -> Value {
+    fn printed(&self, ty: &str) -> Value {
         match schema::Type::builtin(ty) {
             Some(ty) if self.is_set() => schema::internal(&ty, self.value),
             _ => self.value.clone(),

@@ -19,6 +19,7 @@ use super::{Context, Reservation, Strategy, of};
 use crate::allocator::{Allocators, NODE_PORTS};
 use crate::cache::Cache;
 use crate::objects::Objects;
+use crate::pipeline::Warnings;
 use crate::storage::Storage;
 use crate::user::User;
 
@@ -28,6 +29,7 @@ struct Bench {
     user: User,
     objects: Objects,
     allocators: Allocators,
+    warnings: Warnings,
 }
 
 impl Bench {
@@ -42,6 +44,7 @@ impl Bench {
             objects: Objects::new(cache, Arc::new(schema::Table::builtin())),
             allocators: Allocators::new(&cidrs, NODE_PORTS, storage, &schema::Table::builtin()).expect("ranges"),
             user: User::loopback(),
+            warnings: Warnings::default(),
             host,
         }
     }
@@ -56,6 +59,7 @@ impl Bench {
             dry_run: false,
             objects: &self.objects,
             allocators: &self.allocators,
+            warnings: &self.warnings,
         }
     }
 

@@ -8,15 +8,12 @@ use super::{Context, labels, pod};
 
 /// A `PodTemplateSpec`.
 pub(super) fn template(at: &At<'_>, errors: &mut ErrorList) {
-    let metadata = at.at("metadata");
-    // Upstream leaves metadata out of these paths.
-    labels::labels(&At { value: metadata.at("labels").value, path: at.path.child("labels") }, errors);
-    labels::annotations(&At { value: metadata.at("annotations").value, path: at.path.child("annotations") }, errors);
-    pod::spec::validate(&at.at("spec"), errors);
-    let ephemeral = at.at("spec").at("ephemeralContainers");
-    if !ephemeral.is_empty() {
-        errors.push(ephemeral.forbidden("ephemeral containers not allowed in pod template"));
-    }
+    pod::validate_template(at, None, errors);
+}
+
+/// The same on an update: what was in `old` may stay, even where new templates could not have it.
+pub(super) fn updated_template(at: &At<'_>, old: &Value, errors: &mut ErrorList) {
+    pod::validate_template(at, Some(old), errors);
 }
 
 /// The selector of a workload. `kind` is for the message: `deployment`.
@@ -57,7 +54,7 @@ pub(super) fn warnings(cx: &Context<'_>, template: &At<'_>, object: &Value, old:
     if cx.subresource == "status" || !is_changed(object, old) {
         return Vec::new();
     }
-    pod::warnings(&template.at("spec"))
+    pod::template_warnings(template)
 }
 
 /// Whether an object is new or its generation has grown.

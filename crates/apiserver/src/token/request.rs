@@ -30,7 +30,8 @@ impl Computed for TokenRequests {
         let (namespace, name) = (&*call.target.namespace, &*call.target.name);
         let account = tokens.objects.get("", "serviceaccounts", namespace, name);
         let account = account.ok_or_else(|| Error::not_found(SERVICE_ACCOUNTS, name))?;
-        let seconds = seconds(&object, name)?;
+        meant(&object, &account)?;
+        let seconds = seconds(&object)?;
         let mut audiences = strings(object.pointer("/spec/audiences"));
         if audiences.is_empty() {
             audiences = tokens.audiences().to_vec();
@@ -68,7 +69,7 @@ impl Tokens {
         let (version, kind, name, uid) = (field("apiVersion"), field("kind"), field("name"), field("uid"));
         match (version, kind) {
             ("v1", "Pod") => {
-                let pod = self.named("pods", namespace, name, uid)?;
+                let pod = self.named("pods", "Pod", namespace, name, uid)?;
                 let spec = pod.value();
                 let text = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
                 if text("/spec/serviceAccountName") != account {
@@ -79,15 +80,16 @@ impl Tokens {
                 bound.pod = Some(reference(&pod));
             }
             ("v1", "Secret") => {
-                let secret = self.named("secrets", namespace, name, uid)?;
+                let secret = self.named("secrets", "Secret", namespace, name, uid)?;
                 bound.secret = Some(reference(&secret));
             }
             ("v1", "Node") => {
-                let node = self.named("nodes", "", name, uid)?;
+                let node = self.named("nodes", "Node", "", name, uid)?;
                 bound.node = Some(reference(&node));
             }
             _ => {
-                let message = format!("cannot bind token to a object of type {version}, Kind={kind}");
+                let (group, version) = version.split_once('/').unwrap_or(("", version));
+                let message = format!("cannot bind token to object of type {group}/{version}, Kind={kind}");
                 return Err(Error::bad_request(message));
             }
         }
@@ -102,7 +104,7 @@ impl Tokens {
         Some(node.map_or_else(|| Reference { name: name.to_owned(), uid: String::new() }, |node| reference(&node)))
     }
 
-    fn named(&self, resource: &str, namespace: &str, name: &str, uid: &str) -> Result<Arc<Entry>> {
+    fn named(&self, resource: &str, kind: &str, namespace: &str, name: &str, uid: &str) -> Result<Arc<Entry>> {
         let about = About { group: "", resource };
         let entry = self.objects.get("", resource, namespace, name).ok_or_else(|| Error::not_found(about, name))?;
         if !uid.is_empty() && uid != entry.uid() {
@@ -110,7 +112,7 @@ impl Tokens {
                 "the UID in the bound object reference ({uid}) does not match the UID in record. \
                  The object might have been deleted and then recreated"
             );
-            return Err(Error::conflict(about, name, why));
+            return Err(Error::conflict(About { resource: kind, ..about }, name, why));
         }
         Ok(entry)
     }
@@ -120,7 +122,27 @@ fn reference(entry: &Entry) -> Reference {
     Reference { name: entry.name().to_owned(), uid: entry.uid().to_owned() }
 }
 
-fn seconds(object: &Value, name: &str) -> Result<i64> {
+/// Whether the request is for this account, as far as it says which one it is for.
+fn meant(object: &Value, account: &Entry) -> Result<()> {
+    let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
+    for (name, own) in [("name", account.name()), ("namespace", account.namespace())] {
+        if !field(name).is_empty() && field(name) != own {
+            let detail = format!("must match the service account {name} if specified");
+            let error = field::Error::invalid(&Path::new("metadata").child(name), field(name), detail);
+            return Err(Error::invalid(GROUP, "TokenRequest", account.name(), &error.into()));
+        }
+    }
+    let (uid, own) = (field("uid"), account.uid());
+    if !uid.is_empty() && uid != own {
+        let why = format!("the UID in the token request ({uid}) does not match the UID of the service account ({own})");
+        return Err(Error::conflict(About { group: GROUP, resource: "TokenRequest" }, account.name(), why));
+    }
+    Ok(())
+}
+
+const GROUP: &str = "authentication.k8s.io";
+
+fn seconds(object: &Value) -> Result<i64> {
     let seconds = object.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(DEFAULT);
     let why = match seconds {
         ..SHORTEST => "may not specify a duration less than 10 minutes",
@@ -129,7 +151,7 @@ fn seconds(object: &Value, name: &str) -> Result<i64> {
     };
     let mut errors = ErrorList::new();
     errors.push(field::Error::invalid(&Path::new("spec").child("expirationSeconds"), seconds, why));
-    Err(Error::invalid("authentication.k8s.io", "TokenRequest", name, &errors))
+    Err(Error::invalid(GROUP, "TokenRequest", "", &errors))
 }
 
 /// Fills in what the server decides.

@@ -8,7 +8,8 @@ use crate::server::{Answer, Api};
 
 /// What a server makes up: left out of metadata, and elsewhere unless the case itself says it.
 const MADE_METADATA: &[&str] = &["uid", "creationTimestamp", "resourceVersion", "managedFields"];
-const MADE: &[&str] = &["clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "lastTransitionTime"];
+const MADE: &[&str] =
+    &["clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "lastTransitionTime", "lastPhaseTransitionTime"];
 
 pub(crate) struct Asker {
     api: Api,

@@ -15,7 +15,7 @@ ADMISSION = ("ServiceAccount,DefaultTolerationSeconds,TaintNodesByCondition,Prio
              "StorageObjectInUseProtection,RuntimeClass,PersistentVolumeClaimResize,DefaultIngressClass,ResourceQuota,"
              "PodSecurity,CertificateApproval,CertificateSigning,CertificateSubjectRestriction")
 MADE_METADATA = ["uid", "creationTimestamp", "resourceVersion", "managedFields"]
-MADE = ["clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "lastTransitionTime"]
+MADE = ["clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "lastTransitionTime", "lastPhaseTransitionTime"]
 WIDTH = 140
 
 

@@ -57,17 +57,33 @@ async fn tokens_are_good_as_long_as_what_they_are_bound_to() {
     );
     assert_eq!(user["extra"]["authentication.kubernetes.io/pod-name"], json!(["p"]));
 
-    let mut wrong = bound.clone();
-    wrong["spec"]["boundObjectRef"]["uid"] = "other".into();
-    assert_eq!(cluster.post(As::Admin, &path, wrong).await.0, 409);
     assert_eq!(cluster.post(As::Admin, &format!("{accounts}/default/token"), bound).await.0, 400, "another's pod");
-    let short = json!({ "spec": { "expirationSeconds": 599 } });
-    let (status, refusal) = cluster.post(As::Admin, &path, short).await;
-    assert_eq!(status, 422);
-    assert!(
-        refusal["message"].as_str().unwrap().contains("may not specify a duration less than 10 minutes"),
-        "{refusal}"
-    );
+    let other = |object: Value| json!({ "spec": { "boundObjectRef": object } });
+    for (request, code, expected) in [
+        (
+            other(json!({ "apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "x" })),
+            409,
+            "Operation cannot be fulfilled on Pod \"p\": the UID in the bound object reference (x) does not match the UID in record. The object might have been deleted and then recreated",
+        ),
+        (
+            other(json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "p" })),
+            400,
+            "cannot bind token to object of type /v1, Kind=ConfigMap",
+        ),
+        (
+            json!({ "spec": { "expirationSeconds": 599 } }),
+            422,
+            "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: 599: may not specify a duration less than 10 minutes",
+        ),
+        (
+            json!({ "metadata": { "name": "default" } }),
+            422,
+            "TokenRequest.authentication.k8s.io \"robot\" is invalid: metadata.name: Invalid value: \"default\": must match the service account name if specified",
+        ),
+    ] {
+        let (status, refusal) = cluster.post(As::Admin, &path, request).await;
+        assert_eq!((status, &refusal["message"]), (code, &json!(expected)));
+    }
     assert_eq!(cluster.post(As::Admin, &format!("{accounts}/none/token"), json!({})).await.0, 404);
 
     let foreign = cluster.create(&path, json!({ "spec": { "audiences": ["vault"] } })).await;

@@ -6,7 +6,7 @@ use object::names;
 
 use super::{Api, referenced};
 use crate::strategy::field::{At, well_formed};
-use crate::strategy::pod::resources;
+use crate::strategy::resources;
 
 /// Type of a metric and the field that describes it, in the order in which upstream looks at them.
 const SOURCES: &[(&str, &str)] = &[
@@ -96,7 +96,7 @@ fn resource(at: &At<'_>, of_container: bool, errors: &mut ErrorList) {
     if name.is_empty() {
         errors.push(name.required("must specify a resource name"));
     } else if of_container {
-        resources::resource_name(&name, name.text(), errors);
+        resources::container_name(&name, name.text(), errors);
     }
     if of_container && container.is_empty() {
         errors.push(container.required("must specify a container"));

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::super::field::At;
-use super::resources;
 
 /// `Guaranteed`, `Burstable` or `BestEffort`.
 pub(super) fn class(pod: &Value) -> &'static str {
@@ -18,7 +17,7 @@ pub(super) fn class(pod: &Value) -> &'static str {
 
 fn of(all: &[At<'_>]) -> &'static str {
     let amount = |resources: &At<'_>, list: &str, name: &str| {
-        resources::parse(&resources.at(list).at(name)).filter(|quantity| !quantity.is_zero())
+        resources.at(list).at(name).quantity().filter(|quantity| !quantity.is_zero())
     };
     let asks = |resources: &At<'_>| {
         ["cpu", "memory"]

@@ -1,136 +1,152 @@
-//! Where a pod may run: tolerations, affinity, spread.
+//! Where a pod may run: tolerations, affinity, gates.
 
-use object::field::ErrorList;
+use object::field::{Error, ErrorList};
 use object::names;
 
-use super::super::field::{At, one_of, optional_one_of, required, required_name, well_formed};
+use super::super::field::{At, well_formed};
 use super::super::labels;
+use super::options::Options;
+use super::restart::supported;
+use super::spread;
 
-const EFFECTS: &[&str] = &["NoExecute", "NoSchedule", "PreferNoSchedule"];
+pub(in super::super) const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
-pub(in super::super) fn tolerations(at: &At<'_>, errors: &mut ErrorList) {
-    for toleration in at.items() {
+pub(in super::super) fn tolerations(list: &At<'_>, options: &Options, errors: &mut ErrorList) {
+    for toleration in list.items() {
         let (key, operator, effect) = (toleration.at("key"), toleration.at("operator"), toleration.at("effect"));
         if !key.is_empty() {
             well_formed(&key, names::qualified_name, errors);
         } else if operator.text() != "Exists" {
             let detail = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
-            errors.push(operator.invalid(detail));
+            errors.push(Error::invalid(&operator.path, operator.text(), detail));
         }
         if toleration.at("tolerationSeconds").is_set() && effect.text() != "NoExecute" {
-            errors.push(effect.invalid("effect must be 'NoExecute' when `tolerationSeconds` is set"));
+            let detail = "effect must be 'NoExecute' when `tolerationSeconds` is set";
+            errors.push(Error::invalid(&effect.path, effect.text(), detail));
         }
-        let value = toleration.at("value");
-        match operator.text() {
-            "" | "Equal" => {
-                errors.extend_invalid(&operator.path, value.text(), names::label_value(value.text()));
-            }
-            "Exists" if !value.is_empty() => {
-                let detail = "value must be empty when `operator` is 'Exists'";
-                errors.push(object::field::Error::invalid(&operator.path, value.value.clone(), detail));
-            }
-            "Exists" => {}
-            _ => errors.push(operator.unsupported(&["Equal", "Exists"])),
+        tolerated(&operator, &toleration.at("value"), options, errors);
+        if !effect.is_empty() {
+            supported(&effect, EFFECTS, errors);
         }
-        optional_one_of(&effect, EFFECTS, errors);
     }
 }
 
-pub(super) fn affinity(at: &At<'_>, errors: &mut ErrorList) {
-    let nodes = at.at("nodeAffinity");
-    let required_nodes = nodes.at("requiredDuringSchedulingIgnoredDuringExecution");
-    if required_nodes.is_set() {
-        node_selector(&required_nodes, errors);
+/// Upstream names the operator where it means the value.
+fn tolerated(operator: &At<'_>, value: &At<'_>, options: &Options, errors: &mut ErrorList) {
+    match operator.text() {
+        "" | "Equal" => {
+            let messages = names::label_value(value.text());
+            if !messages.is_empty() {
+                errors.push(Error::invalid(&operator.path, value.text(), messages.join(";")));
+            }
+        }
+        "Exists" if !value.is_empty() => {
+            let detail = "value must be empty when `operator` is 'Exists'";
+            errors.push(Error::invalid(&operator.path, value.text(), detail));
+        }
+        "Exists" => {}
+        "Lt" | "Gt" if options.comparing_tolerations => {
+            if value.text().parse::<i64>().is_err() {
+                errors.push(value.invalid("must be a decimal integer"));
+            }
+        }
+        "Lt" | "Gt" => errors.push(operator.unsupported(&["Equal", "Exists", "Lt", "Gt"])),
+        _ => errors.push(operator.unsupported(&["Equal", "Exists"])),
     }
-    for preferred in nodes.at("preferredDuringSchedulingIgnoredDuringExecution").items() {
+}
+
+pub(super) fn affinity(at: &At<'_>, options: &Options, errors: &mut ErrorList) {
+    let nodes = at.at("nodeAffinity");
+    if nodes.at(REQUIRED).is_set() {
+        node_selector(&nodes.at(REQUIRED), options.node_label_values, errors);
+    }
+    for preferred in nodes.at(PREFERRED).items() {
         weight(&preferred, errors);
-        node_selector_term(&preferred.at("preference"), errors);
+        node_term(&preferred.at("preference"), true, errors);
     }
     for kind in ["podAffinity", "podAntiAffinity"] {
         let pods = at.at(kind);
-        pods.at("requiredDuringSchedulingIgnoredDuringExecution").items().for_each(|t| pod_term(&t, errors));
-        for preferred in pods.at("preferredDuringSchedulingIgnoredDuringExecution").items() {
+        pods.at(REQUIRED).items().for_each(|term| pod_term(&term, options, errors));
+        for preferred in pods.at(PREFERRED).items() {
             weight(&preferred, errors);
-            pod_term(&preferred.at("podAffinityTerm"), errors);
+            pod_term(&preferred.at("podAffinityTerm"), options, errors);
         }
     }
 }
 
-pub(super) fn spread(at: &At<'_>, errors: &mut ErrorList) {
-    let mut seen = Vec::new();
-    for constraint in at.items() {
-        let (skew, key, action) =
-            (constraint.at("maxSkew"), constraint.at("topologyKey"), constraint.at("whenUnsatisfiable"));
-        if skew.number().is_none_or(|skew| skew <= 0) {
-            errors.push(skew.invalid("must be greater than zero"));
-        }
-        if key.is_empty() {
-            errors.push(key.required("can not be empty"));
-        } else {
-            well_formed(&key, names::qualified_name, errors);
-        }
-        one_of(&action, &["DoNotSchedule", "ScheduleAnyway"], errors);
-        let pair = (key.text(), action.text());
-        if seen.contains(&pair) {
-            let shown = format!("{{{}, {}}}", pair.0, pair.1);
-            errors.push(object::field::Error::duplicate(
-                &constraint.path.child("{topologyKey, whenUnsatisfiable}"),
-                shown,
-            ));
-        }
-        seen.push(pair);
-        let domains = constraint.at("minDomains");
-        if domains.number().is_some_and(|n| n <= 0) {
-            errors.push(domains.invalid("must be greater than zero"));
-        }
-        if domains.is_set() && action.text() != "DoNotSchedule" {
-            let detail = "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway";
-            errors.push(domains.invalid(detail));
-        }
-        for policy in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
-            optional_one_of(&constraint.at(policy), &["Honor", "Ignore"], errors);
-        }
-        labels::selector(&constraint.at("labelSelector"), errors);
+/// Terms about other pods.
+pub(super) fn pod_terms<'a>(affinity: &At<'a>) -> impl Iterator<Item = At<'a>> {
+    let of = |pods: At<'a>| {
+        let preferred = pods.at(PREFERRED).items().map(|term| term.at("podAffinityTerm"));
+        pods.at(REQUIRED).items().chain(preferred).collect::<Vec<_>>()
+    };
+    of(affinity.at("podAffinity")).into_iter().chain(of(affinity.at("podAntiAffinity")))
+}
+
+/// The selectors of terms about other pods.
+pub(super) fn pod_selectors(affinity: &At<'_>, errors: &mut ErrorList) {
+    for term in pod_terms(affinity) {
+        labels::selector(&term.at("labelSelector"), errors);
+        labels::selector(&term.at("namespaceSelector"), errors);
     }
 }
 
-/// A `NodeSelector`.
-pub(in super::super) fn node_selector(at: &At<'_>, errors: &mut ErrorList) {
+/// The values of labels that nodes must have.
+pub(super) fn node_values(affinity: &At<'_>, errors: &mut ErrorList) {
+    let terms = affinity.at("nodeAffinity").at(REQUIRED).at("nodeSelectorTerms");
+    let values = terms.items().flat_map(|t| t.at("matchExpressions").items()).flat_map(|e| e.at("values").items());
+    values.for_each(|value| well_formed(&value, names::label_value, errors));
+}
+
+/// A `NodeSelector`. `any_values` lets values pass that no label can have.
+pub(in super::super) fn node_selector(at: &At<'_>, any_values: bool, errors: &mut ErrorList) {
     let terms = at.at("nodeSelectorTerms");
     if terms.is_empty() {
         errors.push(terms.required("must have at least one node selector term"));
     }
-    terms.items().for_each(|term| node_selector_term(&term, errors));
+    terms.items().for_each(|term| node_term(&term, any_values, errors));
 }
 
-fn node_selector_term(at: &At<'_>, errors: &mut ErrorList) {
-    for expression in at.at("matchExpressions").items() {
-        node_requirement(&expression, errors);
-        well_formed(&expression.at("key"), names::qualified_name, errors);
-    }
-    for field in at.at("matchFields").items() {
-        node_requirement(&field, errors);
-        if field.at("key").text() != "metadata.name" {
-            errors.push(field.at("key").invalid("not a valid field selector key"));
-        }
-    }
+fn node_term(at: &At<'_>, any_values: bool, errors: &mut ErrorList) {
+    at.at("matchExpressions").items().for_each(|expression| node_label(&expression, any_values, errors));
+    at.at("matchFields").items().for_each(|field| node_field(&field, errors));
 }
 
-fn node_requirement(at: &At<'_>, errors: &mut ErrorList) {
+fn node_label(at: &At<'_>, any_values: bool, errors: &mut ErrorList) {
     let (operator, values) = (at.at("operator"), at.at("values"));
-    let count = values.items().count();
-    match operator.text() {
-        "In" | "NotIn" if count == 0 => {
-            errors.push(values.required("must be specified when `operator` is 'In' or 'NotIn'"));
-        }
-        "Exists" | "DoesNotExist" if count > 0 => {
+    match (operator.text(), values.items().count()) {
+        ("In" | "NotIn", 0) => errors.push(values.required("must be specified when `operator` is 'In' or 'NotIn'")),
+        ("Exists" | "DoesNotExist", 1..) => {
             errors.push(values.forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
         }
-        "Gt" | "Lt" if count != 1 => {
+        ("Gt" | "Lt", 0 | 2..) => {
             errors.push(values.required("must be specified single value when `operator` is 'Lt' or 'Gt'"));
         }
-        "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
+        ("In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt", _) => {}
         _ => errors.push(operator.invalid("not a valid selector operator")),
+    }
+    well_formed(&at.at("key"), names::qualified_name, errors);
+    if !any_values {
+        values.items().for_each(|value| well_formed(&value, names::label_value, errors));
+    }
+}
+
+fn node_field(at: &At<'_>, errors: &mut ErrorList) {
+    let (key, operator, values) = (at.at("key"), at.at("operator"), at.at("values"));
+    match operator.text() {
+        "In" | "NotIn" if values.items().count() == 1 => {}
+        "In" | "NotIn" => {
+            let detail = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
+            errors.push(values.required(detail));
+        }
+        _ => errors.push(operator.invalid("not a valid selector operator")),
+    }
+    if key.text() == "metadata.name" {
+        values.items().for_each(|name| well_formed(&name, names::dns1123_subdomain, errors));
+    } else {
+        errors.push(key.invalid("not a valid field selector key"));
     }
 }
 
@@ -141,16 +157,18 @@ fn weight(at: &At<'_>, errors: &mut ErrorList) {
     }
 }
 
-fn pod_term(at: &At<'_>, errors: &mut ErrorList) {
-    labels::selector(&at.at("labelSelector"), errors);
-    labels::selector(&at.at("namespaceSelector"), errors);
-    at.at("namespaces").items().for_each(|name| well_formed(&name, names::dns1123_label, errors));
+fn pod_term(at: &At<'_>, options: &Options, errors: &mut ErrorList) {
+    labels::selector_with(&at.at("labelSelector"), options.label_values, errors);
+    labels::selector_with(&at.at("namespaceSelector"), options.label_values, errors);
+    for name in at.at("namespaces").items() {
+        well_formed(&name.shown(at.path.child("namespace")), names::dns1123_label, errors);
+    }
+    spread::match_label_keys(at, errors);
     let key = at.at("topologyKey");
     if key.is_empty() {
         errors.push(key.required("can not be empty"));
-    } else {
-        well_formed(&key, names::qualified_name, errors);
     }
+    well_formed(&key, names::qualified_name, errors);
 }
 
 /// Conditions that must hold before a pod is ready, and gates before it is scheduled.
@@ -160,71 +178,11 @@ pub(super) fn gates(spec: &At<'_>, errors: &mut ErrorList) {
     }
     let mut seen = Vec::new();
     for gate in spec.at("schedulingGates").items() {
-        let name = gate.at("name");
-        required_name(&name, names::qualified_name, errors);
+        let name = gate.at("name").shown(gate.path.clone());
+        well_formed(&name, names::qualified_name, errors);
         if seen.contains(&name.text()) {
-            errors.push(name.duplicate());
+            errors.push(Error::duplicate(&name.path, name.text()));
         }
         seen.push(name.text());
-    }
-    if !seen.is_empty() && !spec.at("nodeName").is_empty() {
-        errors.push(spec.at("nodeName").forbidden("cannot be set until all schedulingGates have been cleared"));
-    }
-}
-
-/// Names and addresses for `/etc/hosts`.
-pub(super) fn host_aliases(at: &At<'_>, errors: &mut ErrorList) {
-    for alias in at.items() {
-        well_formed(&alias.at("ip"), names::ip, errors);
-        alias.at("hostnames").items().for_each(|name| well_formed(&name, names::dns1123_subdomain, errors));
-    }
-}
-
-/// What `dnsPolicy: None` needs, and what every resolver configuration must keep to.
-pub(super) fn dns(spec: &At<'_>, errors: &mut ErrorList) {
-    let config = spec.at("dnsConfig");
-    let (servers, searches) = (config.at("nameservers"), config.at("searches"));
-    if spec.at("dnsPolicy").text() == "None" {
-        if !config.is_set() {
-            errors.push(config.required("must provide `dnsConfig` when `dnsPolicy` is None"));
-            return;
-        }
-        if servers.is_empty() {
-            errors.push(servers.required("must provide at least one DNS nameserver when `dnsPolicy` is None"));
-        }
-    }
-    if servers.items().count() > 3 {
-        errors.push(servers.invalid("must not have more than 3 nameservers"));
-    }
-    servers.items().for_each(|server| well_formed(&server, names::ip, errors));
-    if searches.items().count() > 32 {
-        errors.push(searches.invalid("must not have more than 32 search paths"));
-    }
-    for search in searches.items().filter(|search| search.text() != ".") {
-        let name = search.text().trim_end_matches('.').replace('_', "-");
-        errors.extend_invalid(&search.path, search.text(), names::dns1123_subdomain(&name));
-    }
-    for option in config.at("options").items() {
-        if option.at("name").is_empty() {
-            errors.push(option.required("must not be empty"));
-        }
-    }
-    required_when_set(&config, errors);
-}
-
-fn required_when_set(config: &At<'_>, errors: &mut ErrorList) {
-    let length: usize = config.at("searches").items().map(|search| search.text().len() + 1).sum();
-    if length > 2049 {
-        errors.push(
-            config
-                .at("searches")
-                .invalid("must not have more than 2048 characters (including spaces) in the search list"),
-        );
-    }
-}
-
-pub(super) fn pull_secrets(at: &At<'_>, errors: &mut ErrorList) {
-    for secret in at.items() {
-        required(&secret.at("name"), errors);
     }
 }

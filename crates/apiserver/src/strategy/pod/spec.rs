@@ -2,67 +2,108 @@
 
 use object::field::{Error, ErrorList};
 use object::names;
+use serde_json::Value;
 
-use super::super::field::{At, one_of, optional_name, optional_one_of};
+use super::super::field::{At, optional_name, well_formed};
 use super::super::labels;
-use super::{container, resources, scheduling, security, volume};
-
-const DNS_POLICIES: &[&str] = &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
+use super::super::rules::{self, Rule, Rules};
+use super::options::{Options, has_users};
+use super::{claims, container, dns, each_container, env, resources, scheduling, security, spread, volume, windows};
 
 /// The longest deadline, in seconds.
 const MAX_DEADLINE: i64 = i32::MAX as i64;
 
-pub(in super::super) fn validate(spec: &At<'_>, errors: &mut ErrorList) {
-    let volumes = volume::validate(&spec.at("volumes"), errors);
-    container::validate(spec, &volumes, errors);
-    one_of(&spec.at("restartPolicy"), &["Always", "Never", "OnFailure"], errors);
-    one_of(&spec.at("dnsPolicy"), DNS_POLICIES, errors);
-    labels::labels(&spec.at("nodeSelector"), errors);
-    security::validate_pod(&spec.at("securityContext"), errors);
-    scheduling::pull_secrets(&spec.at("imagePullSecrets"), errors);
-    scheduling::affinity(&spec.at("affinity"), errors);
-    scheduling::dns(spec, errors);
+const POLICIES: Rules = &[
+    ("restartPolicy", Rule::OneOf(&["Always", "OnFailure", "Never"])),
+    ("dnsPolicy", Rule::OneOf(&["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"])),
+    ("nodeSelector", Rule::Holds(labels::labels)),
+];
+
+const NAMES: Rules = &[
+    ("serviceAccountName", Rule::OptionalName(names::dns1123_subdomain)),
+    ("nodeName", Rule::OptionalName(names::dns1123_subdomain)),
+    ("activeDeadlineSeconds", Rule::Range(1, MAX_DEADLINE)),
+    ("hostname", Rule::OptionalName(names::dns1123_label)),
+    ("subdomain", Rule::OptionalName(names::dns1123_label)),
+];
+
+/// The spec of a pod with this metadata; of a template without.
+pub(in super::super) fn validate(spec: &At<'_>, metadata: Option<&Value>, options: &Options, errors: &mut ErrorList) {
+    let volumes = volume::validate(&spec.at("volumes"), metadata, options, errors);
+    claims::of_pod(&spec.at("resourceClaims"), metadata, errors);
+    container::validate(spec, &volumes, options, errors);
+    resources::of_pod(spec, options, errors);
+    host_network_ports(spec, options, errors);
+    rules::check(spec, POLICIES, errors);
+    security::of_pod(spec, options, errors);
+    scheduling::affinity(&spec.at("affinity"), options, errors);
+    dns::validate(spec, errors);
     scheduling::gates(spec, errors);
-    scheduling::spread(&spec.at("topologySpreadConstraints"), errors);
-    names_and_deadline(spec, errors);
-    scheduling::tolerations(&spec.at("tolerations"), errors);
-    scheduling::host_aliases(&spec.at("hostAliases"), errors);
+    spread::validate(&spec.at("topologySpreadConstraints"), options, errors);
+    windows::host_processes(spec, errors);
+    users(spec, options, errors);
+    hostname_override(spec, errors);
+    rules::check(spec, NAMES, errors);
+    scheduling::tolerations(&spec.at("tolerations"), options, errors);
+    dns::host_aliases(&spec.at("hostAliases"), errors);
     optional_name(&spec.at("priorityClassName"), names::dns1123_subdomain, errors);
-    optional_name(&spec.at("runtimeClassName"), names::dns1123_subdomain, errors);
-    optional_one_of(&spec.at("preemptionPolicy"), &["Never", "PreemptLowerPriority"], errors);
-    for (name, amount) in spec.at("overhead").entries() {
-        resources::quantity(&amount, name, errors);
+    if spec.at("runtimeClassName").is_set() {
+        well_formed(&spec.at("runtimeClassName"), names::dns1123_subdomain, errors);
     }
-    resources::validate(&spec.at("resources"), errors);
-    let os = spec.at("os");
-    if os.is_set() {
-        one_of(&os.at("name"), &["linux", "windows"], errors);
+    if spec.at("preemptionPolicy").is_set() {
+        rules::check(spec, &[("preemptionPolicy", Rule::OneOf(&["PreemptLowerPriority", "Never"]))], errors);
     }
-    host_namespaces(spec, errors);
+    resources::overhead(&spec.at("overhead"), options, errors);
+    windows::system(spec, errors);
+    env::files(spec, errors);
 }
 
-fn names_and_deadline(spec: &At<'_>, errors: &mut ErrorList) {
-    for field in ["serviceAccountName", "nodeName"] {
-        optional_name(&spec.at(field), names::dns1123_subdomain, errors);
+/// In the host's network a port of a container is a port of the host.
+fn host_network_ports(spec: &At<'_>, options: &Options, errors: &mut ErrorList) {
+    if !spec.at("hostNetwork").flag() {
+        return;
     }
-    let deadline = spec.at("activeDeadlineSeconds");
-    if deadline.number().is_some_and(|deadline| !(1..=MAX_DEADLINE).contains(&deadline)) {
-        errors.push(deadline.invalid(format!("must be between 1 and {MAX_DEADLINE}, inclusive")));
-    }
-    optional_name(&spec.at("hostname"), names::dns1123_label, errors);
-    optional_name(&spec.at("subdomain"), names::dns1123_label, errors);
-}
-
-fn host_namespaces(spec: &At<'_>, errors: &mut ErrorList) {
-    if spec.at("shareProcessNamespace").flag() && spec.at("hostPID").flag() {
-        let detail = "ShareProcessNamespace and HostPID cannot both be enabled";
-        errors.push(Error::invalid(&spec.path.child("shareProcessNamespace"), true, detail));
-    }
-    if spec.at("hostUsers").value.as_bool() == Some(false) {
-        for field in ["hostNetwork", "hostPID", "hostIPC"] {
-            if spec.at(field).flag() {
-                errors.push(spec.at(field).forbidden("when `pod.Spec.HostUsers` is false"));
-            }
+    for port in spec.at("containers").items().flat_map(|container| container.at("ports").items()) {
+        let host = port.at("hostPort");
+        let number = host.number().unwrap_or_default();
+        if (options.is_pod || number != 0) && number != port.at("containerPort").number().unwrap_or_default() {
+            errors.push(Error::invalid(&host.path, number, "must match `containerPort` when `hostNetwork` is true"));
         }
     }
+}
+
+/// What a pod with users of its own cannot share with the host.
+fn users(spec: &At<'_>, options: &Options, errors: &mut ErrorList) {
+    if !has_users(spec) {
+        return;
+    }
+    let detail = "when `hostUsers` is false";
+    for (field, shown) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
+        if spec.at(field).flag() && !(field == "hostNetwork" && options.user_host_network) {
+            errors.push(Error::forbidden(&spec.path.child(shown), detail));
+        }
+    }
+    let devices = each_container(spec).map(|container| container.at("volumeDevices"));
+    for at in devices.filter(|at| !options.user_devices && !at.is_empty()) {
+        errors.push(at.forbidden(detail));
+    }
+}
+
+fn hostname_override(spec: &At<'_>, errors: &mut ErrorList) {
+    let name = spec.at("hostnameOverride");
+    if !name.is_set() {
+        return;
+    }
+    for (field, detail) in [
+        ("setHostnameAsFQDN", "may not be specified when setHostnameAsFQDN is true"),
+        ("hostNetwork", "may not be specified when hostNetwork is true"),
+    ] {
+        if spec.at(field).flag() {
+            errors.push(name.forbidden(detail));
+        }
+    }
+    if name.text().len() > 64 {
+        errors.push(Error::too_long(&name.path, 64));
+    }
+    well_formed(&name, names::dns1123_subdomain, errors);
 }

@@ -33,11 +33,11 @@ fn bad_ones() {
         "ports: [{port: 80}, {port: 80, name: a}, {port: 0, name: a, protocol: X}]",
         &[
             "spec.ports[0].name: Required value",
-            "spec.ports[1]: Duplicate value: {\"protocol\":\"TCP\",\"port\":80}",
             "spec.ports[2].name: Duplicate value: \"a\"",
             "spec.ports[2].port: Invalid value: 0: must be between 1 and 65535, inclusive",
             "spec.ports[2].protocol: Unsupported value: \"X\": supported values: \"SCTP\", \"TCP\", \"UDP\"",
             "spec.ports[2].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive",
+            "spec.ports[1]: Duplicate value: {\"Name\":\"\",\"Protocol\":\"TCP\",\"AppProtocol\":null,\"Port\":80,\"TargetPort\":0,\"NodePort\":0}",
         ],
     );
     service(
@@ -54,7 +54,7 @@ fn bad_ones() {
     service(
         "clusterIP: 1.2.3.4, ports: [{port: 80}]",
         &[
-            "Service \"x\" is invalid: spec.clusterIPs: Invalid value: [\"1.2.3.4\"]: failed to allocate IP 1.2.3.4: provided IP is not in the valid range. The range of valid IPs is 10.43.0.0/24",
+            "Service \"x\" is invalid: spec.clusterIPs: Invalid value: [\"1.2.3.4\"]: failed to allocate IP 1.2.3.4: the provided IP (1.2.3.4) is not in the valid range. The range of valid IPs is 10.43.0.0/24",
         ],
     );
     service(
