@@ -98,8 +98,10 @@ fn templates(workload: &mut Value) -> impl Iterator<Item = &mut Value> {
 }
 
 fn drop_disabled(spec: &mut Value, old: Option<&Value>) {
-    for field in DISABLED.iter().filter(|field| old.is_none_or(|old| old[**field].is_null())) {
-        remove(spec, field);
+    for field in DISABLED {
+        if !spec[*field].is_null() && old.is_none_or(|old| old[*field].is_null()) {
+            remove(spec, field);
+        }
     }
 }
 
