@@ -4,7 +4,6 @@
 //! itself does what is common: names, uid, timestamps, generation 1, finalizers, the split between an object and its
 //! `/status`, managed fields.
 
-mod address;
 mod autoscaler;
 mod claim;
 mod configmap;

@@ -5,7 +5,7 @@ use object::names;
 use serde_json::{Value, json};
 
 use super::field::{At, Check, immutable, well_formed};
-use super::{Context, Strategy, address, labels};
+use super::{Context, Strategy, endpoints, labels};
 
 pub(super) struct EndpointSlice;
 
@@ -35,14 +35,14 @@ impl Strategy for EndpointSlice {
 
     fn validate(&self, _: &Context<'_>, object: &Value) -> ErrorList {
         let mut errors = surroundings(object);
-        errors.extend(endpoints(object));
+        errors.extend(members(object));
         errors
     }
 
     fn validate_update(&self, _: &Context<'_>, object: &Value, old: &Value) -> ErrorList {
         let mut errors = surroundings(object);
         if object["endpoints"] != old["endpoints"] {
-            errors.extend(endpoints(object));
+            errors.extend(members(object));
         }
         immutable(&At::root(object).at("addressType"), &old["addressType"], &mut errors);
         errors
@@ -56,7 +56,8 @@ impl Strategy for EndpointSlice {
         let manager = object["metadata"]["labels"][MANAGED_BY].as_str().unwrap_or_default();
         if !CONTROLLERS.contains(&manager) {
             let all = root.at("endpoints").items().flat_map(|endpoint| endpoint.at("addresses").items());
-            warnings.extend(all.filter_map(|at| address::ip_warning(&at.path, at.text())));
+            warnings
+                .extend(all.filter_map(|at| names::ip_warning(at.text()).map(|text| format!("{}: {text}", at.path))));
         }
         warnings
     }
@@ -120,7 +121,7 @@ fn ports(at: &At<'_>, errors: &mut ErrorList) {
     }
 }
 
-fn endpoints(object: &Value) -> ErrorList {
+fn members(object: &Value) -> ErrorList {
     let (root, mut errors) = (At::root(object), ErrorList::new());
     let all = root.at("endpoints");
     if too_many(&all, MAX_ENDPOINTS, &mut errors) {
@@ -172,7 +173,7 @@ fn addresses(at: &At<'_>, kind: &str, errors: &mut ErrorList) {
         if is_v4 != (kind == "IPv4") {
             errors.push(Error::invalid(&at.path, entry.text(), format!("must be an {kind} address")));
         }
-        address::endpoint(&entry, errors);
+        endpoints::reachable(&entry, errors);
     }
 }
 

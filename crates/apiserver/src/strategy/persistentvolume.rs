@@ -174,6 +174,38 @@ fn spec(object: &At<'_>, any_values: bool, errors: &mut ErrorList) {
     mount_options(object, errors);
 }
 
+/// A volume that stands in an attachment instead of an object of its own: of CSI, with little else.
+pub(super) fn inline(spec: &At<'_>, errors: &mut ErrorList) {
+    const CONTEXT: &str = "in the context of inline volumes";
+    let unwanted = || format!("may not be specified {CONTEXT}");
+    let refuse = |field: &str, errors: &mut ErrorList| {
+        if !spec.at(field).is_empty() {
+            errors.push(spec.at(field).forbidden(unwanted()));
+        }
+    };
+    refuse("claimRef", errors);
+    refuse("capacity", errors);
+    if !spec.at("csi").is_set() {
+        errors.push(spec.at("csi").required(&format!("has to be specified {CONTEXT}")));
+    }
+    let (modes, reclaim, mode) =
+        (spec.at("accessModes"), spec.at("persistentVolumeReclaimPolicy"), spec.at("volumeMode"));
+    required(&modes, errors);
+    access_modes(&modes, errors);
+    if !reclaim.is_empty() && reclaim.text() != "Retain" {
+        errors.push(reclaim.forbidden(format!("may only be Retain {CONTEXT}")));
+    }
+    if spec.at("nodeAffinity").is_set() {
+        errors.push(spec.at("nodeAffinity").forbidden(unwanted()));
+    }
+    source::one_of(spec, SOURCES, errors, |_, _, _| {});
+    refuse("storageClassName", errors);
+    if mode.is_set() && mode.text() != "Filesystem" {
+        errors.push(mode.forbidden(format!("may not specify volumeMode other than Filesystem {CONTEXT}")));
+    }
+    attributes(spec, errors);
+}
+
 /// The annotation is as old as the sources that it can go with.
 fn mount_options(object: &At<'_>, errors: &mut ErrorList) {
     let annotations = object.at("metadata").at("annotations");

@@ -8,7 +8,7 @@ use super::field::{At, non_negative, optional_name, remove};
 use super::workload::{
     self, amount, counts, int_or_percent, not_above_hundred_percent, restarts_always, selects_own, template,
 };
-use super::{Context, Strategy, labels, without_final_dash};
+use super::{Context, Strategy, claim, labels, without_final_dash};
 
 pub(super) struct StatefulSet;
 
@@ -88,7 +88,16 @@ impl Strategy for StatefulSet {
     fn warnings(&self, cx: &Context<'_>, object: &Value, old: Option<&Value>) -> Vec<String> {
         let spec = At::root(object).at("spec");
         let mut warnings = workload::warnings(cx, &spec.at("template"), object, old);
-        if cx.subresource != "status" && spec.at("revisionHistoryLimit").number().is_some_and(|limit| limit < 0) {
+        if cx.subresource == "status" {
+            return warnings;
+        }
+        for template in spec.at("volumeClaimTemplates").items() {
+            // Upstream spells the field in another way on updates.
+            let field = if old.is_some() { ".Spec" } else { "" };
+            let path = Path::new(&format!("{}{field}", template.path));
+            claim::warnings(&template.at("spec").shown(path), &mut warnings);
+        }
+        if spec.at("revisionHistoryLimit").number().is_some_and(|limit| limit < 0) {
             warnings.push(
                 "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is \
                  recommended"
@@ -121,6 +130,11 @@ fn spec(spec: &At<'_>, lenience: Lenience) -> ErrorList {
     }
     update_strategy(&spec.at("updateStrategy"), &mut errors);
     retention(&spec.at("persistentVolumeClaimRetentionPolicy"), &mut errors);
+    if !lenience.update {
+        for template in spec.at("volumeClaimTemplates").items() {
+            claim::spec(&template.at("spec"), None, &mut errors);
+        }
+    }
     counts(spec, &["replicas", "minReadySeconds"], &mut errors);
     non_negative(&spec.at("ordinals").at("start"), &mut errors);
     if !lenience.update {

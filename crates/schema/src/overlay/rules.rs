@@ -27,6 +27,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("core.v1.Service", service::service),
     ("core.v1.ServicePort", service::port),
     ("core.v1.Namespace", service::namespace),
+    ("core.v1.PersistentVolume", service::persistent_volume),
     ("core.v1.NodeStatus", service::node_status),
     ("networking.v1.NetworkPolicySpec", service::network_policy),
     ("core.v1.ReplicationController", workload::replication_controller),

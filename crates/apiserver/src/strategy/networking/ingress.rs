@@ -4,9 +4,9 @@ use object::field::{Error, ErrorList, Path};
 use object::names;
 use serde_json::Value;
 
-use crate::strategy::field::{At, required_name, well_formed};
+use crate::strategy::field::{At, plain_ip, required_name, well_formed};
 use crate::strategy::reference::named;
-use crate::strategy::{Context, Strategy, address};
+use crate::strategy::{Context, Strategy};
 
 pub(in crate::strategy) struct Ingress;
 
@@ -47,7 +47,10 @@ impl Strategy for Ingress {
         let root = At::root(object);
         if cx.subresource == "status" {
             let points = root.at("status").at("loadBalancer").at("ingress");
-            return points.items().filter_map(|at| address::ip_warning(&at.path, at.at("ip").text())).collect();
+            return points
+                .items()
+                .filter_map(|at| names::ip_warning(at.at("ip").text()).map(|text| format!("{}: {text}", at.path)))
+                .collect();
         }
         let deprecated = old.is_none()
             && object::meta::annotation(object, CLASS).is_some()
@@ -197,7 +200,7 @@ fn validate_status(object: &Value, old: &Value) -> ErrorList {
     for point in points(object).items() {
         let (ip, host) = (point.at("ip"), point.at("hostname"));
         if !ip.is_empty() {
-            address::ip(&ip, &before, &mut errors);
+            plain_ip(&ip, &before, &mut errors);
         }
         if !host.is_empty() {
             well_formed(&host, names::dns1123_subdomain, &mut errors);

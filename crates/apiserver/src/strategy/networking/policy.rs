@@ -4,8 +4,8 @@ use object::field::{Error, ErrorList};
 use object::names;
 use serde_json::Value;
 
-use crate::strategy::field::{At, port, well_formed};
-use crate::strategy::{Context, Strategy, address, labels};
+use crate::strategy::field::{At, plain_cidr, port, well_formed};
+use crate::strategy::{Context, Strategy, labels};
 
 pub(in crate::strategy) struct NetworkPolicy;
 
@@ -28,7 +28,11 @@ impl Strategy for NetworkPolicy {
     fn warnings(&self, _: &Context<'_>, object: &Value, _: Option<&Value>) -> Vec<String> {
         let spec = At::root(object).at("spec");
         let all = blocks(&spec).flat_map(|block| ranges(&block));
-        all.flat_map(|range| address::cidr_warnings(&range.path, range.text())).collect()
+        all.flat_map(|range| {
+            let warnings = names::cidr_warnings(range.text()).into_iter();
+            warnings.map(move |text| format!("{}: {text}", range.path))
+        })
+        .collect()
     }
 
     fn tracks_generation(&self) -> bool {
@@ -119,10 +123,10 @@ fn ip_block(at: &At<'_>, known: &[&str], errors: &mut ErrorList) {
         errors.push(cidr.required(""));
         return;
     }
-    address::cidr(&cidr, known, errors);
+    plain_cidr(&cidr, known, errors);
     let Some((whole, bits)) = names::parse_cidr(cidr.text()) else { return };
     for except in at.at("except").items() {
-        address::cidr(&except, known, errors);
+        plain_cidr(&except, known, errors);
         let Some((part, longer)) = names::parse_cidr(except.text()) else { continue };
         let inside =
             part.is_ipv4() == whole.is_ipv4() && names::network(part, bits.min(longer)) == names::network(whole, bits);

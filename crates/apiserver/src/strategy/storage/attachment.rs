@@ -8,7 +8,7 @@ use super::size;
 use crate::strategy::field::At;
 use crate::strategy::reference::csi_driver;
 use crate::strategy::shown::immutable_struct;
-use crate::strategy::{Context, Strategy, status};
+use crate::strategy::{Context, Strategy, persistentvolume, status};
 
 pub(in crate::strategy) struct VolumeAttachment;
 
@@ -56,6 +56,7 @@ fn validate_source(at: &At<'_>, errors: &mut ErrorList) {
     match (inline.is_set(), name.is_set()) {
         (false, false) => errors.push(at.required(ONE)),
         (true, true) => errors.push(at.forbidden(ONE)),
+        (true, false) => persistentvolume::inline(&inline, errors),
         (false, true) if name.is_empty() => errors.push(name.required("must specify non empty persistentVolumeName")),
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! Services, namespaces, nodes and network policies.
+//! Services, namespaces, volumes, nodes and network policies.
 
 use serde_json::{Value, json};
 
@@ -63,6 +63,15 @@ pub(super) fn namespace(namespace: &mut Object) {
     {
         labels.insert("kubernetes.io/metadata.name".into(), name.into());
     }
+}
+
+/// What volumes of their own get, not those inside of attachments.
+pub(super) fn persistent_volume(volume: &mut Object) {
+    let Some(spec) = made(volume, "spec") else { return };
+    if text(spec, "persistentVolumeReclaimPolicy").is_empty() {
+        spec.insert("persistentVolumeReclaimPolicy".into(), "Retain".into());
+    }
+    set(spec, "volumeMode", "Filesystem");
 }
 
 /// All capacity is allocatable unless the node says otherwise.
