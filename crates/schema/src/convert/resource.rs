@@ -38,7 +38,8 @@ fn claim_spec(spec: &mut Value, from: &str, to: &str) {
     let change = match (from == FLAT, to == FLAT) {
         (true, false) => |request: &mut Map<String, Value>| {
             let exactly = split_off(request, &OUTSIDE);
-            if !exactly.is_empty() {
+            // A class is always printed, so an empty one asks for nothing.
+            if exactly.iter().any(|(name, value)| name != "deviceClassName" || value != "") {
                 request.insert("exactly".into(), exactly.into());
             }
         },

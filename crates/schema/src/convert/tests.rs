@@ -57,6 +57,63 @@ fn device_claims_and_slices() {
 }
 
 #[test]
+fn flat_claims_become_exact_or_lists() {
+    let group = "resource.k8s.io";
+    let claim = |request: Value| {
+        json!({"kind": "ResourceClaim", "apiVersion": "resource.k8s.io/v1beta1", "metadata": {"name": "a"},
+            "spec": {"devices": {"requests": [request]}}})
+    };
+    let pointer = "/spec/devices/requests/0";
+    let flat = json!({"name": "r", "deviceClassName": "c", "selectors": [{"cel": {"expression": "true"}}],
+        "allocationMode": "All", "adminAccess": true, "tolerations": [{"key": "k", "operator": "Exists"}],
+        "capacity": {"requests": {"m": "1"}}});
+    let exact = json!({"name": "r", "exactly": {"deviceClassName": "c", "selectors": [{"cel": {"expression": "true"}}],
+        "allocationMode": "All", "adminAccess": true, "tolerations": [{"key": "k", "operator": "Exists"}],
+        "capacity": {"requests": {"m": "1"}}}});
+    for newer in ["v1", "v1beta2"] {
+        check(group, "resourceclaims", ("v1beta1", newer), claim(flat.clone()), pointer, &exact);
+        let list = json!({"name": "r", "firstAvailable": [{"name": "s", "deviceClassName": "c", "count": 2}]});
+        check(group, "resourceclaims", ("v1beta1", newer), claim(list.clone()), pointer, &list);
+        let bare = json!({"name": "r"});
+        check(group, "resourceclaims", ("v1beta1", newer), claim(bare.clone()), pointer, &bare);
+    }
+    let template = json!({"kind": "ResourceClaimTemplate", "apiVersion": "resource.k8s.io/v1beta1", "metadata": {"name": "a"},
+        "spec": {"spec": {"devices": {"requests": [flat]}}}});
+    check(group, "resourceclaimtemplates", ("v1beta1", "v1"), template, "/spec/spec/devices/requests/0", &exact);
+}
+
+#[test]
+fn devices_stand_with_or_without_a_basic_part() {
+    let slice = |version: &str, device: Value| {
+        json!({"kind": "ResourceSlice", "apiVersion": format!("resource.k8s.io/{version}"), "metadata": {"name": "a"},
+            "spec": {"driver": "d", "pool": {"name": "p", "generation": 0, "resourceSliceCount": 1}, "nodeName": "n",
+                "devices": [device]}})
+    };
+    let parts = json!({"attributes": {"a": {"int": 1}}, "capacity": {"m": {"value": "1"}},
+        "taints": [{"key": "k", "effect": "None"}], "nodeName": "n", "bindsToNode": true});
+    let mut whole = json!({"name": "x"});
+    whole.as_object_mut().expect("fields").extend(parts.as_object().expect("fields").clone());
+    let basic = json!({"name": "x", "basic": parts});
+    let newer = slice("v1", whole.clone());
+    let snapshot = Table::builtin().snapshot();
+    let row = snapshot.row("resource.k8s.io", "resourceslices").expect("a row");
+    let whole = normalise(&row.versions[0].ty, newer.clone()).expect("normalises").value["spec"]["devices"][0].clone();
+    let older = slice("v1beta1", basic.clone());
+    let basic = normalise(&row.versions[2].ty, older.clone()).expect("normalises").value["spec"]["devices"][0].clone();
+    check("resource.k8s.io", "resourceslices", ("v1", "v1beta1"), newer, "/spec/devices/0", &basic);
+    check("resource.k8s.io", "resourceslices", ("v1beta1", "v1"), older, "/spec/devices/0", &whole);
+    let empty = slice("v1", json!({"name": "x"}));
+    check(
+        "resource.k8s.io",
+        "resourceslices",
+        ("v1", "v1beta1"),
+        empty,
+        "/spec/devices/0",
+        &json!({"name": "x", "basic": {}}),
+    );
+}
+
+#[test]
 fn events_share_their_store() {
     let snapshot = Table::builtin().snapshot();
     let served = snapshot.resource("events.k8s.io", "v1", "events").expect("served");

@@ -71,9 +71,13 @@ fn field(line: &str, ids: &HashMap<&str, TypeId>) -> Result<Field, String> {
     let (name, number, shape_text) = (next()?, next()?, next()?);
     let shape = shape(shape_text, ids)?;
     let presence = match shape {
-        Shape::Object(_) | Shape::Time | Shape::MicroTime | Shape::Quantity | Shape::IntOrString | Shape::Any => {
-            Presence::OmitNull
-        }
+        Shape::Object(_)
+        | Shape::ObjectOr(_)
+        | Shape::Time
+        | Shape::MicroTime
+        | Shape::Quantity
+        | Shape::IntOrString
+        | Shape::Any => Presence::OmitNull,
         _ => Presence::OmitEmpty,
     };
     let mut field = Field {

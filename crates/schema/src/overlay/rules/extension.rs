@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Object, has, made, set, text};
+use super::{Object, made, set, text};
 
 /// Users and groups belong to the API group of roles; service accounts to the core group.
 pub(super) fn subject(subject: &mut Object) {
@@ -46,7 +46,7 @@ pub(super) fn device_request(request: &mut Object) {
 
 /// The flat form of a request, which may instead list alternatives.
 pub(super) fn flat_device_request(request: &mut Object) {
-    if has(request, "firstAvailable") {
+    if text(request, "deviceClassName").is_empty() {
         return;
     }
     if text(request, "allocationMode").is_empty() {
