@@ -88,7 +88,8 @@ pub struct SelectableField {
     pub name: Text,
     /// Where the value is; differs from the name for aliases.
     pub path: Text,
-    /// What the field is when absent: `false` for booleans and `0` for numbers, else empty.
+    /// What the field is when absent: `false` for booleans and `0` for numbers, else empty; with a dot in front, the path
+    /// of another selectable field that stands for it.
     pub absent: Text,
 }
 
@@ -240,7 +241,7 @@ impl Resource {
     pub fn field_value<'a>(&'a self, object: &'a serde_json::Value, field: &str) -> Option<Cow<'a, str>> {
         match field {
             "metadata.name" => Some(object::meta::name(object).into()),
-            "metadata.namespace" if self.is_namespaced() => Some(object::meta::namespace(object).into()),
+            "metadata.namespace" if self.has_namespace_field() => Some(object::meta::namespace(object).into()),
             _ => self.selectable_fields.iter().find(|f| f.name == field).map(|f| f.value(object)),
         }
     }
@@ -249,8 +250,29 @@ impl Resource {
     #[must_use]
     pub fn is_selectable(&self, field: &str) -> bool {
         field == "metadata.name"
-            || (field == "metadata.namespace" && self.is_namespaced())
+            || (field == "metadata.namespace" && self.has_namespace_field())
             || self.selectable_fields.iter().any(|f| f.name == field)
+    }
+
+    /// Types without fields of their own take the namespace for a field even where they have none.
+    fn has_namespace_field(&self) -> bool {
+        self.is_namespaced() || (self.selectable_fields.is_empty() && !self.custom)
+    }
+
+    /// Why field selectors may not name the field, in upstream's words.
+    #[must_use]
+    pub fn unselectable(&self, version: &str, field: &str) -> String {
+        if self.selectable_fields.is_empty() && !self.custom {
+            return format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"");
+        }
+        match &*self.kind {
+            "Job" if self.group == "batch" => format!("field label {field:?} not supported for Job"),
+            "ResourceSlice" if self.group == "resource.k8s.io" => {
+                let version = object::api_version(&self.group, version);
+                format!("field label not supported for {version}, Kind={}: {field}", self.kind)
+            }
+            _ => format!("field label not supported: {field}"),
+        }
     }
 
     /// True when objects are stored and can be read back: reviews and bindings are not.
@@ -291,7 +313,10 @@ impl SelectableField {
         let found = self.path.split('.').try_fold(object, |value, step| value.get(step));
         match found {
             Some(serde_json::Value::String(s)) => s.as_str().into(),
-            Some(serde_json::Value::Null) | None => self.absent.as_ref().into(),
+            Some(serde_json::Value::Null) | None => match self.absent.strip_prefix('.') {
+                Some(other) => Self::new("", other.to_owned(), "").value(object).into_owned().into(),
+                None => self.absent.as_ref().into(),
+            },
             Some(other) => other.to_string().into(),
         }
     }

@@ -47,7 +47,9 @@ impl Entry {
             fields: selectable
                 .iter()
                 .zip(&found.fields)
-                .map(|(field, value)| value.as_deref().unwrap_or(&field.default).into())
+                .map(|(field, value)| {
+                    value.as_deref().unwrap_or_else(|| field.absent(selectable, &found.fields)).into()
+                })
                 .collect(),
             uid: found.uid.as_deref().unwrap_or_default().into(),
         })

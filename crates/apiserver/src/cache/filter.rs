@@ -38,8 +38,18 @@ pub struct Selectable {
     pub label: Box<str>,
     /// Where its value stands in the storage version, one of the cache's scanned paths.
     pub path: Box<[Box<str>]>,
-    /// What an absent field equals: empty for texts, `false`, `0`.
+    /// What an absent field equals: empty for texts, `false`, `0`; with a dot in front, the path of another selectable
+    /// field that stands for it.
     pub default: Box<str>,
+}
+
+impl Selectable {
+    /// The value where the field is absent, among the values of all fields.
+    pub(super) fn absent<'a>(&'a self, all: &[Self], values: &'a [Option<std::borrow::Cow<'_, str>>]) -> &'a str {
+        let Some(path) = self.default.strip_prefix('.') else { return &self.default };
+        let other = all.iter().position(|field| field.path.iter().map(|part| &**part).eq(path.split('.')));
+        other.and_then(|other| values.get(other)?.as_deref()).unwrap_or_default()
+    }
 }
 
 /// A field label that the resource does not support; carries the label.

@@ -172,14 +172,8 @@ fn filter(scope: &Scope<'_>, options: &ListOptions) -> Result<Filter> {
         let path = row.selectable_fields.iter().find(|field| field.name == label).map(|field| &*field.path);
         path.map_or_else(|| definition.field(label), |path| definition.field_at(path))
     };
-    Filter::new(namespace, options.labels.clone(), &options.fields, resolve).map_err(|UnsupportedField(label)| {
-        Error::bad_request(format!(
-            "Unable to find {:?} that match label selector {:?}, field selector {:?}: field label not supported: {label}",
-            scope.gvr().to_string(),
-            options.labels.to_string(),
-            options.fields.to_string(),
-        ))
-    })
+    Filter::new(namespace, options.labels.clone(), &options.fields, resolve)
+        .map_err(|UnsupportedField(label)| Error::bad_request(row.unselectable(&scope.served.version().name, &label)))
 }
 
 /// `Status` of a success that has nothing else to say.

@@ -68,7 +68,7 @@ const CASES: &[Case] = &[
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", MERGE, r#"{"metadata":{"name":"x"}}"#, 400, "BadRequest", "does not match the name on the URL"),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", MERGE, r#"{"data":{"a":1}}"#, 400, "BadRequest", "cannot be handled as a ConfigMap"),
     case(Method::GET, "/api/v1/namespaces/default/configmaps/there", &[("accept", "application/vnd.kubernetes.protobuf")], "", 406, "NotAcceptable", "application/json"),
-    case(Method::GET, "/api/v1/configmaps?fieldSelector=data.x%3D1", &[], "", 400, "BadRequest", "field label not supported: data.x"),
+    case(Method::GET, "/api/v1/configmaps?fieldSelector=data.x%3D1", &[], "", 400, "BadRequest", "\"data.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""),
     case(Method::GET, "/api/v1/configmaps?labelSelector=a%3D%3D%3Db", &[], "", 400, "BadRequest", "unable to parse requirement"),
     case(Method::GET, "/api/v1/configmaps?limit=1&continue=xx", &[], "", 400, "BadRequest", "continue key is not valid"),
     case(Method::GET, "/api/v1/configmaps?resourceVersion=x", &[], "", 422, "Invalid", "resourceVersion"),

@@ -4,6 +4,7 @@ mod cases;
 mod delete;
 mod discovery;
 mod etcd;
+mod fields;
 mod list;
 mod rows;
 mod server;

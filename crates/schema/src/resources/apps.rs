@@ -9,12 +9,7 @@ pub(super) fn rows() -> Vec<Row> {
             namespaced("ControllerRevision", "controllerrevisions"),
             namespaced("DaemonSet", "daemonsets").short(&["ds"]).category("all").status(),
             namespaced("Deployment", "deployments").short(&["deploy"]).category("all").status().scale("spec.selector"),
-            namespaced("ReplicaSet", "replicasets")
-                .short(&["rs"])
-                .category("all")
-                .status()
-                .scale("spec.selector")
-                .field("status.replicas", "status.replicas", "0"),
+            namespaced("ReplicaSet", "replicasets").short(&["rs"]).category("all").status().scale("spec.selector"),
             namespaced("StatefulSet", "statefulsets").short(&["sts"]).category("all").status().scale("spec.selector"),
         ],
     )

@@ -28,7 +28,7 @@ pub(super) fn rows() -> Vec<Row> {
                     "type",
                 ])
                 .field("reportingComponent", "reportingComponent", "")
-                .field("source", "source.component", ""),
+                .field("source", "source.component", ".reportingComponent"),
             namespaced("LimitRange", "limitranges").short(&["limits"]),
             cluster("Namespace", "namespaces")
                 .short(&["ns"])
@@ -66,6 +66,7 @@ pub(super) fn rows() -> Vec<Row> {
                     "status.podIP",
                     "status.nominatedNodeName",
                 ])
+                .field("spec.host", "spec.nodeName", "")
                 .field("spec.hostNetwork", "spec.hostNetwork", "false")
                 .field("status.podIPs", "status.podIP", ""),
             namespaced("PodTemplate", "podtemplates"),

@@ -12,9 +12,16 @@ pub(super) fn rows() -> Vec<Row> {
             .short(&["ev"])
             .stored_as(Gvk::new("", "v1", "Event"))
             .conversion(Conversion::Function(convert::events::event))
-            .fields(&["reason", "reportingController", "type"])
-            .fields(&["regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid"])
-            .fields(&["regarding.apiVersion", "regarding.resourceVersion", "regarding.fieldPath"])],
+            .fields(&["reason", "type"])
+            // Values stand where core events have them.
+            .field("reportingController", "reportingComponent", "")
+            .field("regarding.kind", "involvedObject.kind", "")
+            .field("regarding.namespace", "involvedObject.namespace", "")
+            .field("regarding.name", "involvedObject.name", "")
+            .field("regarding.uid", "involvedObject.uid", "")
+            .field("regarding.apiVersion", "involvedObject.apiVersion", "")
+            .field("regarding.resourceVersion", "involvedObject.resourceVersion", "")
+            .field("regarding.fieldPath", "involvedObject.fieldPath", "")],
     );
     rows.extend(group("discovery.k8s.io", [namespaced("EndpointSlice", "endpointslices")]));
     rows

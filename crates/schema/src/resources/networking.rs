@@ -12,7 +12,6 @@ pub(super) fn rows() -> Vec<Row> {
             cluster("IPAddress", "ipaddresses")
                 .versions(&["v1", "v1beta1"])
                 .short(&["ip"])
-                .field("spec.parentRef.name", "spec.parentRef.name", "")
                 .conversion(Conversion::Rename),
             namespaced("NetworkPolicy", "networkpolicies").short(&["netpol"]),
             cluster("ServiceCIDR", "servicecidrs").versions(&["v1", "v1beta1"]).status().conversion(Conversion::Rename),
