@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use object::Gvk;
 
-use super::deprecations;
+use super::lifecycle;
 use crate::{
     columns::{self, Columns},
     convert::Conversion,
@@ -181,9 +181,9 @@ impl Row {
         for name in &self.versions {
             let ty = format!("{}.{name}.{}", module(&resource.group), resource.kind);
             let id = facts.find(&ty).expect("every row's type is in the facts; a test builds all rows");
-            let deprecation = deprecations::warning(&resource.group, name, &resource.kind).map(Into::into);
-            let ty = Type::new(facts.clone(), id);
-            resource.versions.push(Version { name: (*name).into(), ty, served: true, deprecation });
+            let deprecation = lifecycle::warning(&resource.group, name, &resource.kind).map(Text::Owned);
+            let version = Version { name: (*name).into(), ty: Type::new(facts.clone(), id), served: true, deprecation };
+            resource.versions.push(version);
         }
         resource.columns = columns::built_in(&resource.qualified());
         resource.storage = resource.version(self.storage).expect("a row stores one of its versions");
