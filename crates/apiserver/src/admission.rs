@@ -3,6 +3,7 @@
 mod lifecycle;
 mod priority;
 mod service_account;
+mod signers;
 mod taints;
 mod tolerations;
 
@@ -18,6 +19,7 @@ use crate::error::{About, Error};
 pub use lifecycle::NamespaceLifecycle;
 pub use priority::Priority;
 pub use service_account::ServiceAccount;
+pub use signers::{CertificateSubjectRestriction, SignerPermissions};
 pub use taints::TaintNodesByCondition;
 pub use tolerations::DefaultTolerationSeconds;
 
@@ -30,6 +32,8 @@ pub fn plugins(rbac: &Rbac, host: &Host) -> Vec<Arc<dyn Admission>> {
         Arc::new(TaintNodesByCondition),
         Arc::new(Priority),
         Arc::new(DefaultTolerationSeconds),
+        Arc::new(SignerPermissions(rbac.clone())),
+        Arc::new(CertificateSubjectRestriction),
         Arc::new(EscalationCheck(rbac.clone())),
     ]
 }

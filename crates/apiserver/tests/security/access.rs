@@ -160,3 +160,62 @@ async fn creating_by_an_update_takes_the_right_to_create() {
     assert_eq!(cluster.send(eve, Method::PUT, path, lease.clone()).await.0, 403);
     assert_eq!(cluster.send(As::Admin, Method::PUT, path, lease).await.0, 201);
 }
+
+/// A cluster role with rules, bound to a user of the same name.
+async fn grant_everywhere(cluster: &Cluster, user: &str, rules: Value) {
+    cluster.create(&format!("{RBAC}/clusterroles"), json!({ "metadata": { "name": user }, "rules": rules })).await;
+    let binding = json!({
+        "metadata": { "name": user },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user },
+        "subjects": [{ "kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io" }],
+    });
+    cluster.create(&format!("{RBAC}/clusterrolebindings"), binding).await;
+}
+
+/// A request for a certificate, in the form of an object's field.
+fn signing_request(organization: &str) -> String {
+    use base64::Engine as _;
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::OrganizationName, organization);
+    let request = params.serialize_request(&rcgen::KeyPair::generate().expect("a key")).expect("a request");
+    base64::engine::general_purpose::STANDARD.encode(request.pem().expect("text"))
+}
+
+#[tokio::test]
+async fn acting_for_a_signer_takes_its_permission() {
+    let cluster = Cluster::start().await;
+    let group = "certificates.k8s.io";
+    let requests = format!("/apis/{group}/v1/certificatesigningrequests");
+    let request = |signer: &str, organization: &str| {
+        json!({ "metadata": { "name": "r" }, "spec": {
+            "request": signing_request(organization), "signerName": signer, "usages": ["client auth"] } })
+    };
+    let all = json!({ "apiGroups": [group], "verbs": ["*"],
+        "resources": ["certificatesigningrequests", "certificatesigningrequests/approval", "certificatesigningrequests/status"] });
+    let signers = |verb: &str| json!({ "apiGroups": [group], "resources": ["signers"], "resourceNames": ["x.io/*"], "verbs": [verb] });
+    grant_everywhere(&cluster, "ann", json!([all])).await;
+    grant_everywhere(&cluster, "bob", json!([all, signers("approve")])).await;
+    let (ann, bob) = (cluster.user("ann"), cluster.user("bob"));
+    let (ann, bob) = (As::Certificate(&ann), As::Certificate(&bob));
+    cluster.eventually(ann, &requests, 200).await;
+    cluster.eventually(bob, &requests, 200).await;
+    let (_, mut object) = cluster.post(ann, &requests, request("x.io/s", "o")).await;
+    assert_eq!(object["spec"]["username"], "ann");
+    object["status"] = json!({ "conditions": [{ "type": "Approved", "status": "True", "reason": "R" }] });
+    let approval = format!("{requests}/r/approval");
+    let (status, answer) = cluster.send(ann, Method::PUT, &approval, object.clone()).await;
+    let refused = "certificatesigningrequests.certificates.k8s.io \"r\" is forbidden: user not permitted to approve requests \
+                   with signerName \"x.io/s\"";
+    assert_eq!((status, answer["message"].as_str()), (403, Some(refused)));
+    let (status, approved) = cluster.send(bob, Method::PUT, &approval, object).await;
+    assert_eq!((status, &approved["status"]["conditions"][0]["type"]), (200, &json!("Approved")));
+    let mut signed = approved.clone();
+    signed["status"]["conditions"].as_array_mut().unwrap().push(json!({ "type": "Failed", "status": "True" }));
+    assert_eq!(cluster.send(bob, Method::PUT, &format!("{requests}/r/status"), signed).await.0, 403);
+    let mut masters = request("kubernetes.io/kube-apiserver-client", "system:masters");
+    masters["metadata"]["name"] = "m".into();
+    let (status, answer) = cluster.post(bob, &requests, masters).await;
+    let refused = "certificatesigningrequests.certificates.k8s.io \"m\" is forbidden: use of kubernetes.io/kube-apiserver-client \
+                   signer with system:masters group is not allowed";
+    assert_eq!((status, answer["message"].as_str()), (403, Some(refused)));
+}
