@@ -6,11 +6,15 @@
 
 mod autoscaler;
 mod claim;
+mod admissionregistration;
+mod apiservice;
+mod certificates;
 mod configmap;
 mod controllerrevision;
 mod coordination;
 mod cronjob;
 mod daemonset;
+mod definition;
 mod deployment;
 mod difference;
 mod disruptionbudget;
@@ -18,6 +22,8 @@ mod endpoints;
 mod endpointslice;
 mod event;
 mod field;
+mod flowcontrol;
+mod internal;
 mod job;
 mod json;
 mod keypair;
@@ -32,6 +38,7 @@ mod persistentvolume;
 mod pod;
 mod podtemplate;
 mod reference;
+mod rbac;
 mod replicaset;
 mod replicationcontroller;
 mod resourcequota;
@@ -39,6 +46,7 @@ mod resources;
 mod rules;
 mod runtimeclass;
 mod scheduling;
+mod resource;
 mod secret;
 mod service;
 mod serviceaccount;
@@ -49,6 +57,8 @@ mod statefulset;
 mod status;
 mod storage;
 mod structs;
+mod storageversion;
+mod webhook;
 mod workload;
 
 use futures::future::BoxFuture;
@@ -152,6 +162,12 @@ pub trait Strategy: Send + Sync + 'static {
         object::names::dns1123_subdomain(&without_final_dash(name, prefix))
     }
 
+    /// The same where the name must follow from what stands in the object.
+    fn check_name_of(&self, object: &Value, name: &str, prefix: bool) -> Vec<String> {
+        let _ = object;
+        self.check_name(name, prefix)
+    }
+
     /// Whether a PUT creates an object that is not there.
     fn allows_create_on_update(&self) -> bool {
         false
@@ -164,6 +180,12 @@ pub trait Strategy: Send + Sync + 'static {
 
     /// Whether an object's status is accepted with its creation; otherwise the registry drops it.
     fn keeps_status_on_create(&self) -> bool {
+        false
+    }
+
+    /// Whether a subresource other than `status` writes the status; for others the registry keeps the old one.
+    fn writes_status(&self, subresource: &str) -> bool {
+        let _ = subresource;
         false
     }
 

@@ -75,6 +75,21 @@ pub fn dns1123_subdomain_with_underscore(value: &str) -> Vec<String> {
     errors
 }
 
+/// A subdomain in whatever case: `Example.com`.
+#[must_use]
+pub fn dns1123_subdomain_caseless(value: &str) -> Vec<String> {
+    let mut errors = longer(value, DNS1123_SUBDOMAIN_MAX);
+    if !is_subdomain(&value.to_ascii_lowercase()) {
+        errors.push(pattern(
+            "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and must start and end with an \
+             alphanumeric character",
+            SUBDOMAIN_FORMAT,
+            &["Example.com"],
+        ));
+    }
+    errors
+}
+
 /// A subdomain whose first label is `*`: `*.example.com`.
 #[must_use]
 pub fn wildcard_dns1123_subdomain(value: &str) -> Vec<String> {
@@ -239,6 +254,24 @@ pub fn http_path(value: &str) -> Vec<String> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b);
     unless(!value.is_empty() && value.bytes().all(allowed), || {
         r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')".to_owned()
+    })
+}
+
+/// The reason of a condition: `ReasonA`.
+#[must_use]
+pub fn condition_reason(value: &str) -> Vec<String> {
+    let bytes = value.as_bytes();
+    let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    let valid = bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.last().is_some_and(word)
+        && bytes.iter().all(|b| word(b) || matches!(b, b',' | b':'));
+    unless(valid, || {
+        pattern(
+            "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric \
+             characters or '_,:', and must end with an alphanumeric character or '_'",
+            "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?",
+            &["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"],
+        )
     })
 }
 

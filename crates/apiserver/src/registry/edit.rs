@@ -68,7 +68,7 @@ async fn prepare(
     metadata::carry(object, old);
     if how.status_only {
         keep_all_but_status(object, old);
-    } else if scope.served.resource.has_status() {
+    } else if scope.served.resource.has_status() && !scope.strategy.writes_status(context.subresource) {
         set_field(object, "status", old.get("status"));
     }
     scope.strategy.prepare_update(context, object, old);

@@ -117,11 +117,11 @@ pub(super) fn validate(object: &Value, namespaced: bool, strategy: &dyn Strategy
     let mut errors = ErrorList::new();
     let generated = text(object, "generateName");
     if !generated.is_empty() {
-        errors.extend_invalid(&root.child("generateName"), generated, strategy.check_name(generated, true));
+        errors.extend_invalid(&root.child("generateName"), generated, strategy.check_name_of(object, generated, true));
     }
     match text(object, "name") {
         "" => errors.push(Error::required(&root.child("name"), "name or generateName is required")),
-        name => errors.extend_invalid(&root.child("name"), name, strategy.check_name(name, false)),
+        name => errors.extend_invalid(&root.child("name"), name, strategy.check_name_of(object, name, false)),
     }
     let namespace = text(object, "namespace");
     match (namespaced, namespace) {

@@ -44,6 +44,16 @@ impl<'a> At<'a> {
         fields.iter().copied().filter(move |field| !value[*field].is_null())
     }
 
+    /// How many entries the list here has.
+    pub(super) fn count(&self) -> usize {
+        self.value.as_array().map_or(0, Vec::len)
+    }
+
+    /// The texts of a list.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.value.as_array().into_iter().flatten().map(|value| value.as_str().unwrap_or_default())
+    }
+
     pub(super) fn text(&self) -> &'a str {
         self.value.as_str().unwrap_or_default()
     }
@@ -149,6 +159,68 @@ pub(super) fn one_of(at: &At<'_>, supported: &[&str], errors: &mut ErrorList) {
 pub(super) fn optional_one_of(at: &At<'_>, supported: &[&str], errors: &mut ErrorList) {
     if !at.is_empty() {
         one_of(at, supported, errors);
+    }
+}
+
+/// Must be one of `supported`; nothing at all is as unsupported as anything else.
+pub(super) fn supported(at: &At<'_>, supported: &[&str], errors: &mut ErrorList) {
+    if !supported.contains(&at.text()) {
+        errors.push(Error::not_supported(&at.path, at.text(), supported));
+    }
+}
+
+/// May be absent, must otherwise be one of `supported`, empty or not.
+pub(super) fn optional_supported(at: &At<'_>, choices: &[&str], errors: &mut ErrorList) {
+    if at.is_set() {
+        supported(at, choices, errors);
+    }
+}
+
+/// Must be there, and one of `choices`.
+pub(super) fn one_of_listed(at: &At<'_>, choices: &[&str], errors: &mut ErrorList) {
+    if required(at, errors) {
+        supported(at, choices, errors);
+    }
+}
+
+/// Must be a domain of three segments or more.
+pub(super) fn fully_qualified(at: &At<'_>, errors: &mut ErrorList) {
+    if !required(at, errors) {
+        return;
+    }
+    let wrong = names::dns1123_subdomain(at.text());
+    if !wrong.is_empty() {
+        errors.push(at.invalid(wrong.join(",")));
+    } else if at.text().split('.').count() < 3 {
+        errors.push(at.invalid("should be a domain with at least three segments separated by dots"));
+    }
+}
+
+/// A list of `metav1.Condition`, one of each type.
+pub(super) fn conditions(at: &At<'_>, errors: &mut ErrorList) {
+    const MAX_REASON: usize = 1 << 10;
+    const MAX_MESSAGE: usize = 32 << 10;
+    let mut seen = std::collections::BTreeSet::new();
+    for condition in at.items() {
+        let (kind, reason, message) = (condition.at("type"), condition.at("reason"), condition.at("message"));
+        if !seen.insert(kind.text()) {
+            errors.push(kind.duplicate());
+        }
+        well_formed(&kind, names::qualified_name, errors);
+        supported(&condition.at("status"), &["False", "True", "Unknown"], errors);
+        let generation = condition.at("observedGeneration");
+        if generation.number().is_some_and(|n| n < 0) {
+            errors.push(generation.invalid("must be greater than or equal to zero"));
+        }
+        required(&condition.at("lastTransitionTime"), errors);
+        if required(&reason, errors) {
+            well_formed(&reason, names::condition_reason, errors);
+        }
+        for (text, max) in [(reason, MAX_REASON), (message, MAX_MESSAGE)] {
+            if text.text().len() > max {
+                errors.push(Error::too_long(&text.path, max));
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use object::field::{Error, ErrorList};
 use serde_json::Value;
 
 use super::field::At;
-use super::internal;
+use super::structs;
 
 impl At<'_> {
     /// Like [`At::invalid`], of a struct: `ty` is its short name, `apps.v1.DeploymentStrategy`.
@@ -19,10 +19,10 @@ impl At<'_> {
 
     fn printed(&self, ty: &str) -> Value {
         match (ty, schema::Type::builtin(ty)) {
-            ("core.v1.PodSpec", _) => internal::value("PodSpec", self.value),
+            ("core.v1.PodSpec", _) => structs::value("PodSpec", self.value),
             ("core.v1.PodTemplateSpec", _) => {
                 let mut template = self.value["metadata"].as_object().cloned().unwrap_or_default();
-                template.insert("Spec".to_owned(), internal::value("PodSpec", &self.value["spec"]));
+                template.insert("Spec".to_owned(), structs::value("PodSpec", &self.value["spec"]));
                 Value::Object(template)
             }
             (_, Some(ty)) if self.is_set() => schema::internal(&ty, self.value),

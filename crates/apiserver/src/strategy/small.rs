@@ -12,24 +12,6 @@ use super::{Collection, Context, Strategy};
 /// How long events are kept.
 const EVENT_TTL: Duration = Duration::from_secs(3600);
 
-/// Roles and bindings: their names go into paths as they are.
-pub(super) struct Rbac;
-
-impl Strategy for Rbac {
-    fn check_name(&self, name: &str, prefix: bool) -> Vec<String> {
-        if prefix { names::path_segment_prefix(name) } else { names::path_segment(name) }
-    }
-
-    fn validate_update(&self, cx: &Context<'_>, object: &Value, old: &Value) -> ErrorList {
-        let mut errors = self.validate(cx, object);
-        let role = At::root(object).at("roleRef");
-        if role.value != &old["roleRef"] {
-            errors.push(role.invalid("cannot change roleRef"));
-        }
-        errors
-    }
-}
-
 pub(super) struct Event;
 
 impl Strategy for Event {

@@ -80,14 +80,61 @@ fn sample(kind: &str, name: &str) -> Value {
         "VolumeAttributesClass" => json!({"driverName": "x.io", "parameters": {"a": "b"}}),
         "StorageVersionMigration" => json!({"spec": {"resource": {"group": "apps", "resource": "deployments"}}}),
         "CertificateSigningRequest" => json!({"spec": {
-            "request": "LS0tLS1CRUdJTg==", "signerName": "x.io/s", "usages": ["client auth"],
+            "request": base64(&signing_request().pem().expect("text").into_bytes()), "signerName": "x.io/s", "usages": ["client auth"],
         }}),
+        "ClusterTrustBundle" => json!({"spec": {"trustBundle": authority()}}),
+        "PodCertificateRequest" => json!({"spec": {
+            "signerName": "x.io/s", "podName": "p", "podUID": "u", "serviceAccountName": "s", "serviceAccountUID": "v",
+            "nodeName": "n", "nodeUID": "w", "stubPKCS10Request": base64(signing_request().der()),
+        }}),
+        "ValidatingAdmissionPolicy" => {
+            json!({"spec": {"matchConstraints": matched(), "validations": [{"expression": "true"}]}})
+        }
+        "MutatingAdmissionPolicy" => json!({"spec": {
+            "matchConstraints": matched(), "reinvocationPolicy": "Never",
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+        }}),
+        "ValidatingAdmissionPolicyBinding" => json!({"spec": {"policyName": "p", "validationActions": ["Deny"]}}),
+        "MutatingAdmissionPolicyBinding" => json!({"spec": {"policyName": "p"}}),
+        "FlowSchema" => json!({"spec": {"priorityLevelConfiguration": {"name": "global-default"}}}),
+        "PriorityLevelConfiguration" => {
+            json!({"spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}})
+        }
+        "StorageVersion" => json!({"metadata": {"name": "rows.samples"}, "spec": {}}),
+        "ResourceSlice" => {
+            json!({"spec": {"driver": "d", "pool": {"name": "p", "resourceSliceCount": 1}, "nodeName": "n"}})
+        }
+        "DeviceTaintRule" => json!({"spec": {"taint": {"key": "k", "effect": "None"}}}),
+        "ResourcePoolStatusRequest" => json!({"spec": {"driver": "d"}}),
         _ => json!({}),
     };
     if object["metadata"]["name"].is_null() {
         object["metadata"]["name"] = name.into();
     }
     object
+}
+
+/// What a policy is about.
+fn matched() -> Value {
+    json!({"resourceRules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]})
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn signing_request() -> rcgen::CertificateSigningRequest {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    rcgen::CertificateParams::default().serialize_request(&key).expect("a request")
+}
+
+/// The certificate of an authority.
+fn authority() -> String {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.self_signed(&key).expect("a certificate").pem()
 }
 
 #[tokio::test(start_paused = true)]
