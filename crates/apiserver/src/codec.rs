@@ -2,15 +2,20 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
+use schema::codec::protobuf::{self, Source};
 use schema::{Decoded, Format, Served, Type};
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
+use crate::negotiate::Media;
 use crate::parameters::FieldValidation;
 use crate::pipeline::Warnings;
 
 const ACCEPTED: [&str; 3] = ["application/json", "application/yaml", PROTOBUF];
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+/// What upstream says of custom objects in protobuf.
+const NO_PROTOBUF: &str = "object *unstructured.Unstructured does not implement the protobuf marshalling interface and \
+                           cannot be encoded to a protobuf message";
 
 /// How a request's body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +53,9 @@ pub(crate) fn read(
     warnings: &Warnings,
 ) -> Result<Value> {
     let (api_version, kind) = (served.api_version(), &*served.resource.kind);
+    if served.resource.custom && form == Form::Protobuf {
+        return Err(Error::bad_request(handled(NO_PROTOBUF, &api_version, kind)));
+    }
     read_as(served.ty(), &api_version, kind, body, form, validation, warnings)
 }
 
@@ -116,8 +124,33 @@ pub(crate) fn parse(body: &[u8]) -> Result<Value> {
     schema::codec::parse(body, format).map_err(|error| Error::bad_request(chain(&error)))
 }
 
-pub(crate) fn to_yaml(document: &Value) -> Bytes {
-    schema::encode(document, Format::Yaml).into()
+/// Writes a document that names its kind.
+pub(crate) fn write(document: &Value, media: Media) -> Result<Bytes> {
+    match media {
+        Media::Json => Ok(serde_json::to_vec(document).map_err(Error::internal)?.into()),
+        Media::Yaml => Ok(schema::encode(document, Format::Yaml).into()),
+        Media::Protobuf => {
+            let text = |field: &str| document[field].as_str().unwrap_or_default();
+            let (api_version, kind) = (text("apiVersion"), text("kind"));
+            let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+            // The oldest discovery documents have no version.
+            let gvk = object::Gvk::new(group, if version.is_empty() { "v1" } else { version }, kind);
+            let ty = Type::of_kind(&gvk).ok_or_else(|| Error::internal(format!("{kind} has no protobuf form")))?;
+            protobuf(&ty, api_version, kind, Source::Value(document))
+        }
+    }
+}
+
+/// Writes an object of a built-in type in its protobuf form.
+pub(crate) fn protobuf(ty: &Type, api_version: &str, kind: &str, source: Source<'_>) -> Result<Bytes> {
+    Ok(protobuf::encode(ty, api_version, kind, source).map_err(|error| Error::internal(chain(&error)))?.into())
+}
+
+/// Writes the `Status` of a failure; JSON ends with a line as upstream's does.
+pub(crate) fn status(status: &Status, media: Media) -> Result<Bytes> {
+    let document = serde_json::to_value(status).map_err(Error::internal)?;
+    let body = write(&document, media)?;
+    Ok(if media == Media::Json { [&*body, b"\n"].concat().into() } else { body })
 }
 
 /// The kind must fit, unknown fields are treated as the caller wishes, defaults are filled in.

@@ -20,10 +20,10 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::parameters::{Query, WriteOptions};
 use crate::pipeline::{Endpoint, Exchange, Response};
-use crate::registry::{Admitting, Form, Registry, Scope, View};
+use crate::registry::{Admitting, Registry, Scope, View};
 use crate::request::{Target, Verb};
 use crate::strategy;
-use crate::{codec, negotiate, respond};
+use crate::{codec, compress, negotiate};
 
 /// Answers requests that have passed the layers.
 pub(crate) struct Dispatch {
@@ -80,15 +80,14 @@ impl Dispatch {
             epoch: snapshot.epoch(),
             scope,
         };
-        if let Some(computed) = self.endpoints.find_computed(target) {
-            return self.compute(&ask, &*computed).await;
-        }
-        match kind {
-            None | Some(SubresourceKind::Status | SubresourceKind::View) => self.object(&ask).await,
-            Some(SubresourceKind::Scale(paths)) => self.scale(&ask, &paths).await,
-            Some(SubresourceKind::Action) => self.action(&ask).await,
-            Some(SubresourceKind::Connect) => Err(unserved(&ask)),
-        }
+        let response = match (self.endpoints.find_computed(target), kind) {
+            (Some(computed), _) => self.compute(&ask, &*computed).await,
+            (None, None | Some(SubresourceKind::Status | SubresourceKind::View)) => self.object(&ask).await,
+            (None, Some(SubresourceKind::Scale(paths))) => self.scale(&ask, &paths).await,
+            (None, Some(SubresourceKind::Action)) => self.action(&ask).await,
+            (None, Some(SubresourceKind::Connect)) => Err(unserved(&ask)),
+        }?;
+        Ok(if ask.verb == Verb::Watch { response } else { compress::answer(ask.headers, response) })
     }
 
     fn scope<'a>(
@@ -133,7 +132,7 @@ impl Dispatch {
             warnings: ask.scope.warnings,
         };
         let answer = computed.create(call, object).await?;
-        Ok(respond::full(StatusCode::CREATED, ask.media(view.form), view.encode(&answer)?))
+        ask.document(StatusCode::CREATED, &view, &answer)
     }
 
     async fn admit_connect(&self, exchange: &Exchange, served: &Served, target: &Target) -> Result<()> {
@@ -153,14 +152,10 @@ impl Ask<'_> {
         let include = self.query.get("includeObject").unwrap_or_default();
         Ok(View {
             served: self.scope.served.clone(),
-            form: negotiate::form(self.headers, include, watching)?,
+            form: negotiate::form(self.headers, include, watching, self.scope.served.resource.custom)?,
             epoch: self.epoch,
             clock: registry.host.clock.clone(),
         })
-    }
-
-    fn media(&self, form: Form) -> http::HeaderValue {
-        if form == Form::Yaml { respond::YAML } else { respond::JSON }
     }
 
     /// The body as an object of the kind that goes with the path, in the version of the request.

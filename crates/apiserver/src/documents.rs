@@ -7,6 +7,10 @@ use bytes::Bytes;
 use schema::{Snapshot, Table, discovery, openapi};
 use serde_json::{Value, json};
 
+use crate::codec;
+use crate::error::Result;
+use crate::negotiate::Media;
+
 /// A document as it is sent, and the name of its content.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
@@ -31,7 +35,7 @@ struct Kept {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
-    Aggregated { of_core: bool },
+    Aggregated { of_core: bool, media: Media },
     OpenapiIndex,
     Openapi { group: String, version: String },
 }
@@ -71,9 +75,17 @@ impl Documents {
         discovery::resource_list(&self.table.snapshot(), group, version)
     }
 
-    pub(crate) fn aggregated(&self, of_core: bool) -> Document {
+    /// Named by its JSON in every media type.
+    pub(crate) fn aggregated(&self, of_core: bool, media: Media) -> Result<Document> {
         let snapshot = self.table.snapshot();
-        self.keep(&snapshot, Key::Aggregated { of_core }, || Document::new(&discovery::aggregated(&snapshot, of_core)))
+        let make = || discovery::aggregated(&snapshot, of_core);
+        let of = |media| Key::Aggregated { of_core, media };
+        let json = self.keep(&snapshot, of(Media::Json), || Document::new(&make()));
+        if media == Media::Json {
+            return Ok(json);
+        }
+        let body = codec::write(&make(), media)?;
+        Ok(self.keep(&snapshot, of(media), || Document { body, etag: json.etag }))
     }
 
     pub(crate) fn openapi_index(&self) -> Document {

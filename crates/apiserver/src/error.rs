@@ -192,9 +192,14 @@ impl Error {
     }
 
     #[must_use]
-    pub fn not_acceptable(accepted: &[&str]) -> Self {
-        let list = accepted.join(", ");
-        let message = format!("only the following media types are accepted: {list}");
+    pub fn not_acceptable(accepted: impl IntoIterator<Item: ToString>) -> Self {
+        let list: Vec<String> = accepted.into_iter().map(|media| media.to_string()).collect();
+        Self::unacceptable(format!("only the following media types are accepted: {}", list.join(", ")))
+    }
+
+    /// The answer cannot be turned into what is wanted.
+    #[must_use]
+    pub fn unacceptable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
     }
 

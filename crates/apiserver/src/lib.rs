@@ -21,6 +21,7 @@ pub mod body;
 pub mod bootstrap;
 pub mod cache;
 mod codec;
+mod compress;
 pub mod connect;
 mod dispatch;
 mod documents;

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 pub(crate) use patch::Patch;
 pub(crate) use scale::{Rescale, scale_of};
-pub(crate) use view::{Form, View};
+pub(crate) use view::{Form, Show, View};
 
 use crate::access::Authorizer;
 use crate::admit::{Admission, Admitted, Operation};

@@ -6,9 +6,9 @@ use http::{HeaderValue, StatusCode, header};
 use crate::body::Body;
 use crate::error::Error;
 use crate::pipeline::{Exchange, Next, Response};
+use crate::{codec, negotiate};
 
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
-pub const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 pub const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// A response with a body at hand.
@@ -34,15 +34,14 @@ pub async fn settle(exchange: Exchange, next: Next<'_>) -> Response {
     }
 }
 
-/// A failure as its `Status`, in YAML where the caller wants nothing else.
+/// A failure as its `Status`, in the media type that the caller accepts.
 #[must_use]
 pub fn failure(error: &Error, accept: Option<&HeaderValue>) -> Response {
     let status = error.status();
-    let wants_yaml = accept.and_then(|a| a.to_str().ok()).is_some_and(|a| a.contains("yaml") && !a.contains("json"));
-    let yaml = wants_yaml.then(|| serde_saphyr::to_string(status).ok()).flatten();
-    let mut response = match yaml {
-        Some(text) => full(error.code(), YAML, text),
-        None => full(error.code(), JSON, error.to_json()),
+    let media = negotiate::of_failure(accept);
+    let mut response = match codec::status(status, media) {
+        Ok(body) => full(error.code(), media.header(), body),
+        Err(_) => full(error.code(), JSON, error.to_json()),
     };
     let retry = status.details.as_ref().and_then(|details| details.retry_after_seconds).filter(|seconds| *seconds > 0);
     if let Some(seconds) = retry {

@@ -1,12 +1,14 @@
-//! Measures decoding: `cargo run --release -p schema --example decode`. Prints microseconds for a Pod of about
-//! 4 KB: the fastest batch and the median one.
+//! Measures decoding and encoding: `cargo run --release -p schema --example decode`. Prints microseconds for a Pod of
+//! about 4 KB: the fastest batch and the median one. `decode WHAT ROUNDS` runs one of them that many times and prints
+//! nothing, for tools that count instructions.
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the machine's clock")]
 #![expect(clippy::cast_precision_loss, reason = "figures are printed with two digits")]
 
 use std::{hint::black_box, time::Instant};
 
-use schema::{Type, codec::Format, decode, default, encode, normalise};
+use schema::codec::{Format, protobuf};
+use schema::{Type, decode, decode_protobuf, default, encode, normalise};
 use serde_json::{Value, json};
 
 /// The machine does other things as well: the fastest of several batches says most about the code.
@@ -14,25 +16,40 @@ const BATCHES: u32 = 20;
 const ROUNDS: u32 = 1_000;
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let only = arguments.next().zip(arguments.next().and_then(|rounds| rounds.parse().ok()));
+    let measure = |what: &str, run: &mut dyn FnMut()| match &only {
+        Some((wanted, rounds)) if wanted == what => (0..*rounds).for_each(|_: u32| run()),
+        Some(_) => {}
+        None => measure(what, run),
+    };
     let load = Instant::now();
     let ty = Type::builtin("core.v1.Pod").expect("pods are built in");
-    println!("facts loaded          {:8.2} µs", load.elapsed().as_nanos() as f64 / 1e3);
+    let loaded = load.elapsed().as_nanos() as f64 / 1e3;
     let pod = normalise(&ty, pod()).expect("a sound pod").value;
     let text = encode(&pod, Format::Json);
-    println!("pod                   {:8} bytes", text.len());
-    measure("parse only", || black_box(serde_json::from_slice::<Value>(&text).expect("JSON")));
-    measure("decode + normalise", || black_box(decode(&ty, &text, Format::Json).expect("a pod").value));
-    measure("normalise (moved)", || black_box(normalise(&ty, pod.clone()).expect("a pod").value));
-    measure("clone", || black_box(pod.clone()));
-    measure("default (a clone)", || {
+    let write = |source| protobuf::encode(&ty, "v1", "Pod", source).expect("a pod");
+    let message = write(protobuf::Source::Value(&pod));
+    if only.is_none() {
+        println!("facts loaded          {loaded:8.2} µs");
+        println!("pod                   {:8} bytes, in protobuf {}", text.len(), message.len());
+    }
+    measure("parse only", &mut || drop(black_box(serde_json::from_slice::<Value>(&text).expect("JSON"))));
+    measure("decode + normalise", &mut || drop(black_box(decode(&ty, &text, Format::Json).expect("a pod"))));
+    measure("normalise (moved)", &mut || drop(black_box(normalise(&ty, pod.clone()).expect("a pod"))));
+    measure("clone", &mut || drop(black_box(pod.clone())));
+    measure("default (a clone)", &mut || {
         let mut pod = pod.clone();
         default(&ty, &mut pod);
-        black_box(pod)
+        drop(black_box(pod));
     });
-    measure("encode", || black_box(encode(&pod, Format::Json)));
+    measure("encode", &mut || drop(black_box(encode(&pod, Format::Json))));
+    measure("text to protobuf", &mut || drop(black_box(write(protobuf::Source::Json(&text)))));
+    measure("value to protobuf", &mut || drop(black_box(write(protobuf::Source::Value(&pod)))));
+    measure("read protobuf", &mut || drop(black_box(decode_protobuf(&ty, &message).expect("a pod"))));
 }
 
-fn measure<T>(what: &str, mut run: impl FnMut() -> T) {
+fn measure(what: &str, run: &mut dyn FnMut()) {
     let mut batch = || {
         let start = Instant::now();
         for _ in 0..ROUNDS {

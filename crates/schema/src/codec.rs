@@ -1,11 +1,11 @@
-//! Codecs: JSON and YAML bytes to normalised objects and back.
+//! Codecs: JSON, YAML and protobuf bytes to normalised objects and back.
 //!
 //! One engine ([`engine`]) walks the facts while the parser runs: types are checked, unknown and duplicate fields noted,
 //! fields put in canonical order, empty ones left out, quantities and times made canonical, all in one pass. The same
 //! engine takes a parsed `Value`, moving its strings and lists.
 
 mod engine;
-mod protobuf;
+pub mod protobuf;
 mod scalar;
 mod yaml;
 
@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::facts::Type;
 use engine::{Frame, Seed, State};
+pub(crate) use protobuf::Layout;
 pub use protobuf::ProtobufError;
 
 /// The text of an object.

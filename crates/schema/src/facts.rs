@@ -1,7 +1,8 @@
 //! Field facts: what the fields of every type are, in canonical order.
 //!
-//! The built-in facts are the text in `facts/kubernetes.facts` (made by `cargo run -p xtask -- facts`), read once on first
-//! use. Custom resources bring small [`Facts`] of their own; everything that walks facts works on both.
+//! The built-in facts are the text in `facts/kubernetes.facts` (made by `cargo run -p xtask -- facts`), and in
+//! `facts/beside.facts` what OpenAPI leaves out, read once on first use. Custom resources bring small [`Facts`] of their
+//! own; everything that walks facts works on both.
 
 mod node;
 mod parse;
@@ -15,6 +16,7 @@ use std::{
 pub use node::Node;
 pub use parse::ParseError;
 
+use crate::codec::Layout;
 use crate::overlay;
 
 /// The types of one universe. Types refer to each other by index.
@@ -42,6 +44,8 @@ pub struct TypeFacts {
     /// Fields that the facts do not name are kept: `x-kubernetes-preserve-unknown-fields` of custom resources.
     pub open: bool,
     pub defaults: overlay::Defaults,
+    /// How protobuf lays it out; made on first use.
+    pub(crate) layout: OnceLock<Layout>,
 }
 
 /// One field of a type.
@@ -49,6 +53,8 @@ pub struct TypeFacts {
 pub struct Field {
     pub name: Box<str>,
     pub number: Number,
+    /// A list that protobuf makes a message of its own, with the entries in its first field.
+    pub wrapped: bool,
     pub shape: Shape,
     pub presence: Presence,
     /// OpenAPI says that it must be there.
@@ -89,9 +95,19 @@ pub enum Shape {
     Any,
     Object(TypeId),
     /// An object of the type, or any other JSON: `JSONSchemaPropsOrBool` and its like.
-    ObjectOr(TypeId),
+    ObjectOr(TypeId, Or),
     List(Box<Self>),
     Map(Box<Self>),
+}
+
+/// What stands in place of an object, which protobuf must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Or {
+    Bool,
+    /// A list of such objects.
+    List,
+    /// A list of texts.
+    Texts,
 }
 
 /// What is printed when there is nothing to print.
@@ -147,7 +163,8 @@ impl Facts {
         static BUILTIN: OnceLock<Arc<Facts>> = OnceLock::new();
         BUILTIN
             .get_or_init(|| {
-                let mut facts = Self::parse(include_str!("facts/kubernetes.facts")).expect("committed facts parse");
+                let text = concat!(include_str!("facts/kubernetes.facts"), include_str!("facts/beside.facts"));
+                let mut facts = Self::parse(text).expect("committed facts parse");
                 overlay::attach(&mut facts);
                 Arc::new(facts)
             })
@@ -176,6 +193,12 @@ impl Facts {
     #[must_use]
     pub fn get(&self, id: TypeId) -> &TypeFacts {
         &self.types[id.0 as usize]
+    }
+
+    /// How protobuf lays a type out.
+    pub(crate) fn layout(&self, id: TypeId) -> &Layout {
+        let ty = self.get(id);
+        ty.layout.get_or_init(|| Layout::of(self, ty))
     }
 
     /// Looks a type up by its short name.
@@ -269,11 +292,12 @@ impl Type {
         Some(Self { facts, id })
     }
 
-    /// The built-in type of a kind, whether or not a row of its own serves it: bodies of subresources.
+    /// The built-in type of a kind, whether or not a row of its own serves it: bodies of subresources, statuses.
     #[must_use]
     pub fn of_kind(kind: &object::Gvk) -> Option<Self> {
         let module = kind.group.split('.').next().filter(|m| !m.is_empty()).unwrap_or("core");
-        Self::builtin(&format!("{module}.{}.{}", kind.version, kind.kind))
+        let found = |module: &str| Self::builtin(&format!("{module}.{}.{}", kind.version, kind.kind));
+        found(module).or_else(|| found("meta").filter(|_| kind.group.is_empty()))
     }
 
     #[must_use]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | which resources exist | [`Table`] → [`Snapshot`] → [`Served`] (a [`Resource`] row in one version) |
 //! | what fields a type has | [`Type`], [`Node`] (a cursor for patches and server-side apply), [`facts`] |
-//! | bytes ⇄ objects | [`decode`], [`normalise`], [`encode`] |
+//! | bytes ⇄ objects | [`decode`], [`normalise`], [`encode`], [`codec::protobuf`] |
 //! | defaults | [`default`] |
 //! | versions | [`convert`](fn@convert), [`to_storage`], [`from_storage`] |
 //! | `kubectl get` | [`columns`] |

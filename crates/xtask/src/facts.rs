@@ -50,6 +50,8 @@ type Result<T> = std::result::Result<T, Error>;
 struct Line {
     name: String,
     number: String,
+    /// A named slice of Go: a message around a list.
+    wrapped: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -84,6 +86,9 @@ fn condense(document: &Value, protos: &Protos) -> Result<String> {
         for line in order(properties, protos.message(proto), protos) {
             let property = &properties[&line.name];
             out.push_str(&format!(" {} {} {}", line.name, line.number, swagger::shape(property)));
+            if line.wrapped {
+                out.push_str(" wrapped");
+            }
             swagger::words(&mut out, &line.name, property, definition);
             if let Some(word) = presence.word(short, &line.name) {
                 used.insert((short.as_str(), line.name.clone()));
@@ -106,7 +111,7 @@ fn order(properties: &Map<String, Value>, message: Option<&Message>, protos: &Pr
     let mut lines = Vec::new();
     for name in ["kind", "apiVersion"] {
         if properties.contains_key(name) && message.is_none_or(|m| m.field(name).is_none()) {
-            lines.push(Line { name: name.into(), number: "0".into() });
+            lines.push(Line { name: name.into(), number: "0".into(), wrapped: false });
         }
     }
     if let Some(message) = message {
@@ -114,7 +119,7 @@ fn order(properties: &Map<String, Value>, message: Option<&Message>, protos: &Pr
     }
     let known: BTreeSet<&String> = lines.iter().map(|l| &l.name).collect();
     let rest: Vec<String> = properties.keys().filter(|p| !known.contains(p)).cloned().collect();
-    lines.extend(rest.into_iter().map(|name| Line { name, number: "0".into() }));
+    lines.extend(rest.into_iter().map(|name| Line { name, number: "0".into(), wrapped: false }));
     lines
 }
 
@@ -122,7 +127,8 @@ fn order(properties: &Map<String, Value>, message: Option<&Message>, protos: &Pr
 fn append(lines: &mut Vec<Line>, properties: &Map<String, Value>, message: &Message, outer: &str, protos: &Protos) {
     for field in &message.fields {
         if let Some(name) = swagger::json_name(&field.name, properties) {
-            lines.push(Line { name, number: format!("{outer}{}", field.number) });
+            let wrapped = !field.repeated && properties[&name]["type"] == "array";
+            lines.push(Line { name, number: format!("{outer}{}", field.number), wrapped });
         } else if outer.len() < 6
             && let Some(inlined) = protos.resolve(message, &field.ty)
         {

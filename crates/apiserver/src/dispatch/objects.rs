@@ -1,17 +1,17 @@
 //! The verbs on stored objects.
 
 use http::StatusCode;
+use schema::columns;
 use schema::resource::ScalePaths;
 use serde_json::{Value, json};
 
 use super::{Ask, Dispatch, body_type, unserved};
-use crate::body::Body;
 use crate::cache::{Filter, UnsupportedField};
 use crate::codec;
 use crate::error::{self, Error, Result};
 use crate::parameters::{DeleteOptions, ListOptions, Propagation, WriteOptions, get_freshness};
 use crate::pipeline::Response;
-use crate::registry::{Patch, Rescale, Scope, View, scale_of};
+use crate::registry::{Patch, Rescale, Scope, Show, View, scale_of};
 use crate::request::Verb;
 use crate::respond;
 
@@ -37,15 +37,17 @@ impl Dispatch {
 
     async fn get(&self, ask: &Ask<'_>) -> Result<Response> {
         let view = ask.view(&self.registry, false)?;
+        view.check(false)?;
         let entry = self.registry.get(&ask.scope, get_freshness(&ask.query)?).await?;
-        Ok(respond::full(StatusCode::OK, ask.media(view.form), view.entry(&entry)?))
+        Ok(respond::full(StatusCode::OK, view.form.media.header(), view.entry(&entry)?))
     }
 
     async fn list(&self, ask: &Ask<'_>) -> Result<Response> {
         let view = ask.view(&self.registry, false)?;
+        view.check(true)?;
         let options = ListOptions::parse(&ask.query, false)?;
         let filter = filter(&ask.scope, &options)?;
-        let media = ask.media(view.form);
+        let media = view.form.media.header();
         let page = self.registry.list(&ask.scope, &filter, &options).await?;
         Ok(respond::with(StatusCode::OK, media, page.render(view).await?))
     }
@@ -62,8 +64,9 @@ impl Dispatch {
             }
             filter.name = Some(name.into());
         }
+        let media = view.form.media.stream_header();
         let body = self.registry.watch(&ask.scope, filter, view, &options).await?;
-        Ok(respond::with(StatusCode::OK, respond::JSON, body))
+        Ok(respond::with(StatusCode::OK, media, body))
     }
 
     async fn create(&self, ask: &Ask<'_>) -> Result<Response> {
@@ -114,7 +117,7 @@ impl Dispatch {
         let filter = filter(&ask.scope, &selection)?;
         let page = self.registry.list(&ask.scope, &filter, &selection).await?;
         self.registry.delete_collection(&ask.scope, &page.entries, &options).await?;
-        let media = ask.media(view.form);
+        let media = view.form.media.header();
         Ok(respond::with(StatusCode::OK, media, page.render(view).await?))
     }
 
@@ -151,12 +154,17 @@ impl Ask<'_> {
 
     /// An object in its storage version as the answer.
     pub(super) fn answer(&self, status: StatusCode, view: &View, object: Value) -> Result<Response> {
-        Ok(respond::full(status, self.media(view.form), view.object(object)?))
+        Ok(respond::full(status, view.form.media.header(), view.object(object)?))
     }
 
-    /// A document of another kind as the answer.
+    /// A document of another kind as the answer; a `Status` as it is, objects as far as they are to be shown.
     pub(super) fn document(&self, status: StatusCode, view: &View, document: &Value) -> Result<Response> {
-        Ok(respond::with(status, self.media(view.form), Body::full(view.encode(document)?)))
+        let media = view.form.media;
+        let body = match view.form.show {
+            Show::Partial if document["kind"] != "Status" => codec::write(&columns::partial_metadata(document), media),
+            _ => codec::write(document, media),
+        };
+        Ok(respond::full(status, media.header(), body?))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Paths that name no resource: discovery, OpenAPI, version, health, metrics.
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
@@ -8,14 +7,11 @@ use super::Dispatch;
 use crate::body::Body;
 use crate::documents::Document;
 use crate::error::{Error, Result};
-use crate::negotiate;
+use crate::negotiate::{self, Discovery, Media};
 use crate::parameters::Query;
 use crate::pipeline::{Exchange, Response};
 use crate::request::Verb;
-use crate::{codec, respond, version};
-
-const AGGREGATED: HeaderValue =
-    HeaderValue::from_static("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+use crate::{codec, compress, respond, version};
 
 impl Dispatch {
     pub(super) async fn path(&self, exchange: Exchange) -> Result<Response> {
@@ -30,13 +26,13 @@ impl Dispatch {
         let query = Query::of(&exchange.parts.uri);
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let response = match parts.as_slice() {
-            [""] => document(headers, &self.documents.root(), None),
+            [""] => Ok(plain(&self.documents.root())),
             ["api"] => self.versions(headers, true),
             ["apis"] => self.versions(headers, false),
             ["apis", group] => found(headers, self.documents.group(group)),
             ["api", version] => found(headers, self.documents.resources("", version)),
             ["apis", group, version] => found(headers, self.documents.resources(group, version)),
-            ["version"] => document(headers, &version::info(), None),
+            ["version"] => Ok(plain(&version::info())),
             ["openapi", "v3"] => self.openapi(headers, None),
             ["openapi", "v3", rest @ ..] => self.openapi(headers, Some(rest)),
             ["metrics"] => Ok(self.metrics()),
@@ -50,10 +46,15 @@ impl Dispatch {
 
     /// `/api` and `/apis`, in the form that is accepted.
     fn versions(&self, headers: &HeaderMap, of_core: bool) -> Result<Response> {
-        match negotiate::aggregated(headers) {
-            Some(true) => Ok(cached(headers, &self.documents.aggregated(of_core), AGGREGATED)),
-            Some(false) => document(headers, &self.documents.versions(of_core), None),
-            None => Err(Error::not_acceptable(&["application/json"])),
+        match negotiate::discovery(headers)? {
+            Discovery::Legacy(media) => document(media, &self.documents.versions(of_core)),
+            Discovery::Aggregated(media) => {
+                let name = format!("{};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", media.as_str());
+                let name = HeaderValue::from_str(&name).map_err(Error::internal)?;
+                let mut response = cached(headers, &self.documents.aggregated(of_core, media)?, name);
+                response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
+                Ok(compress::answer(headers, response))
+            }
         }
     }
 
@@ -75,22 +76,16 @@ impl Dispatch {
 }
 
 fn found(headers: &HeaderMap, value: Option<Value>) -> Result<Response> {
-    document(headers, &value.ok_or_else(Error::no_such_path)?, None)
+    document(negotiate::document(headers)?, &value.ok_or_else(Error::no_such_path)?)
 }
 
-/// A document in JSON, or YAML for those who accept nothing else.
-fn document(headers: &HeaderMap, value: &Value, etag: Option<&str>) -> Result<Response> {
-    let form = negotiate::form(headers, "", false)?;
-    let (media, body) = if form == crate::registry::Form::Yaml {
-        (respond::YAML, codec::to_yaml(value))
-    } else {
-        (respond::JSON, Bytes::from(serde_json::to_vec(value).map_err(Error::internal)?))
-    };
-    let mut response = respond::full(StatusCode::OK, media, body);
-    if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(etag).ok()) {
-        response.headers_mut().insert(header::ETAG, etag);
-    }
-    Ok(response)
+fn document(media: Media, value: &Value) -> Result<Response> {
+    Ok(respond::full(StatusCode::OK, media.header(), codec::write(value, media)?))
+}
+
+/// What is no object of the API is JSON, whatever the caller accepts.
+fn plain(value: &Value) -> Response {
+    respond::full(StatusCode::OK, respond::JSON, value.to_string())
 }
 
 /// A document that clients keep: with its name, or nothing when they have it.

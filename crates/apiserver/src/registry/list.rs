@@ -1,4 +1,5 @@
-//! Reading many objects: pages of a consistent state, sent while they are put together.
+//! Reading many objects: pages of a consistent state. JSON is sent while it is put together; protobuf says its length
+//! first.
 
 use std::sync::Arc;
 
@@ -6,15 +7,17 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
 use http_body::Frame;
 use http_body_util::StreamBody;
+use schema::codec::protobuf::{self, ENVELOPE_END, Writer};
 use schema::columns;
 use serde_json::{Value, json};
 use store::{Error as StoreError, Range};
 
 use super::token::Token;
-use super::{Form, Registry, Scope, View};
+use super::{Registry, Scope, Show, View};
 use crate::body::{Body, BodyError};
 use crate::cache::{Entry, Filter, Sorted};
 use crate::error::{Error, Result};
+use crate::negotiate::Media;
 use crate::parameters::{Freshness, ListOptions};
 
 /// Bodies up to this size are sent as one piece with their length; larger ones in pieces of about this size.
@@ -157,63 +160,81 @@ impl Page {
 
     /// The body of the answer.
     pub(crate) async fn render(self, view: View) -> Result<Body> {
-        match view.form {
-            Form::Json if view.is_stored() => Ok(self.stream(&view)),
+        match view.form.media {
+            Media::Protobuf => self.messages(&view).await,
+            Media::Json if view.is_direct() => self.stream(view),
             _ => self.parsed(&view).await,
         }
     }
 
-    /// Objects as the cache has them, one after the other.
-    fn stream(self, view: &View) -> Body {
-        let resource = &view.served.resource;
-        let head =
-            json!({"kind": resource.list_kind, "apiVersion": view.served.api_version(), "metadata": self.metadata()});
-        let mut head = head.to_string();
-        head.pop();
-        head.push_str(",\"items\":[");
-        let mut items = Items { head: Some(head), entries: self.entries.into_iter(), first: true, done: false };
-        let first = items.next().unwrap_or_default();
-        match items.next() {
-            None => Body::full(first),
-            Some(second) => {
-                let pieces = [first, second].into_iter().chain(items);
-                let frames = futures::stream::iter(pieces).map(|piece| Ok::<_, BodyError>(Frame::data(piece)));
-                Body::wrap(StreamBody::new(frames))
-            }
-        }
+    fn head(&self, view: &View) -> Value {
+        json!({"kind": view.kind(true), "apiVersion": view.api_version(), "metadata": self.metadata()})
     }
 
-    /// Objects that must be looked into: other versions, tables, metadata only.
+    /// Objects as the cache has them, one after the other.
+    fn stream(self, view: View) -> Result<Body> {
+        let mut head = self.head(&view).to_string();
+        head.pop();
+        head.push_str(",\"items\":[");
+        let mut items = Items { view, head: Some(head), entries: self.entries.into_iter(), first: true, done: false };
+        let first = items.next().transpose()?.unwrap_or_default();
+        let Some(second) = items.next() else { return Ok(Body::full(first)) };
+        let pieces = [Ok(first), second].into_iter().chain(items);
+        let frames = futures::stream::iter(pieces).map(|piece| Ok::<_, BodyError>(Frame::data(piece?)));
+        Ok(Body::wrap(StreamBody::new(frames)))
+    }
+
+    /// One message, in pieces: its metadata, then the items.
+    async fn messages(self, view: &View) -> Result<Body> {
+        let mut writer = Writer::with_capacity(PIECE + PIECE / 4);
+        view.list_metadata(&mut writer, &self.metadata())?;
+        let mut pieces = vec![Bytes::new()];
+        for (index, entry) in self.entries.iter().enumerate() {
+            if index % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            view.list_item(&mut writer, entry)?;
+            if writer.len() >= PIECE {
+                pieces.push(writer.take().into());
+            }
+        }
+        pieces.push(writer.take().into());
+        let length = pieces.iter().map(Bytes::len).sum();
+        pieces[0] = protobuf::envelope(&view.api_version(), &view.kind(true), length).into();
+        pieces.push(Bytes::from_static(ENVELOPE_END));
+        Ok(match length {
+            0..PIECE => Body::full(pieces.concat()),
+            _ => Body::slices(pieces),
+        })
+    }
+
+    /// Objects that must be looked into: other versions, tables, YAML.
     async fn parsed(self, view: &View) -> Result<Body> {
         let (mut rows, mut items) = (Vec::new(), Vec::new());
         for (index, entry) in self.entries.iter().enumerate() {
             if index % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
             }
-            match view.form {
-                Form::Table(_) => rows.push(view.row(entry.value())?),
-                Form::Partial => items.push(columns::partial_metadata(&entry.value())),
-                Form::Json | Form::Yaml => items.push(crate::codec::from_storage(&view.served, entry.value())?),
+            match view.form.show {
+                Show::Table(_) => rows.push(view.row(entry.value())?),
+                Show::Partial | Show::PartialList => items.push(columns::partial_metadata(&entry.value())),
+                Show::Object => items.push(crate::codec::from_storage(&view.served, entry.value())?),
             }
         }
-        let resource = &view.served.resource;
-        let document = match view.form {
-            Form::Table(_) => columns::table(&resource.columns, self.metadata(), rows),
-            Form::Partial => json!({
-                "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
-                "metadata": self.metadata(), "items": items,
-            }),
-            Form::Json | Form::Yaml => json!({
-                "kind": resource.list_kind, "apiVersion": view.served.api_version(),
-                "metadata": self.metadata(), "items": items,
-            }),
+        let document = if let Show::Table(_) = view.form.show {
+            columns::table(&view.served.resource.columns, self.metadata(), rows)
+        } else {
+            let mut list = self.head(view);
+            list["items"] = items.into();
+            list
         };
-        Ok(Body::full(view.encode(&document)?))
+        Ok(Body::full(crate::codec::write(&document, view.form.media)?))
     }
 }
 
 /// The text of a list, put together piece by piece.
 struct Items {
+    view: View,
     head: Option<String>,
     entries: std::vec::IntoIter<Arc<Entry>>,
     first: bool,
@@ -221,9 +242,9 @@ struct Items {
 }
 
 impl Iterator for Items {
-    type Item = Bytes;
+    type Item = Result<Bytes>;
 
-    fn next(&mut self) -> Option<Bytes> {
+    fn next(&mut self) -> Option<Result<Bytes>> {
         if self.done {
             return None;
         }
@@ -241,14 +262,21 @@ impl Iterator for Items {
             if !std::mem::take(&mut self.first) {
                 piece.put_u8(b',');
             }
-            piece.put_slice(entry.bytes());
+            match self.view.slice(&entry) {
+                Ok(object) => piece.put_slice(&object),
+                Err(error) => {
+                    self.done = true;
+                    return Some(Err(error));
+                }
+            }
         }
-        Some(piece.freeze())
+        Some(Ok(piece.freeze()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Form;
     use super::*;
 
     fn objects(count: usize) -> Sorted {
@@ -290,16 +318,19 @@ mod tests {
         assert_eq!((page.entries.len(), page.remaining), (1, None));
     }
 
-    #[test]
-    fn pieces_make_a_list() {
+    #[tokio::test]
+    async fn pieces_make_a_list() {
         let objects = objects(3000);
+        let served = schema::Table::builtin().snapshot().resource("", "v1", "configmaps").expect("a row");
+        let clock = host::Host::simulated("2026-01-01T00:00:00Z".parse().expect("a time"), 1).clock;
         let items = Items {
+            view: View { served, form: Form::JSON, epoch: 0, clock },
             head: Some("{\"items\":[".to_owned()),
             entries: objects.from("").cloned().collect::<Vec<_>>().into_iter(),
             first: true,
             done: false,
         };
-        let text: Vec<u8> = items.flatten().collect();
+        let text: Vec<u8> = items.flat_map(|piece| piece.expect("a piece")).collect();
         let list: Value = serde_json::from_slice(&text).expect("json");
         assert_eq!(list["items"].as_array().map(Vec::len), Some(3000));
     }

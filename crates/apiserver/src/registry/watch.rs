@@ -1,4 +1,4 @@
-//! Watches: events as a stream of JSON lines.
+//! Watches: events as a stream of JSON lines, or of protobuf frames.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,10 +9,9 @@ use futures::Stream;
 use host::Shutdown;
 use http_body::Frame;
 use http_body_util::StreamBody;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::view::frame;
 use super::{Registry, Scope, View};
 use crate::body::{Body, BodyError};
 use crate::cache::{Cache, Entry, Event, Filter, Shown, Subscription};
@@ -65,7 +64,7 @@ impl Registry {
         let subscription = match self.subscribe(scope, &filter, options).await {
             Ok(subscription) => subscription,
             // Clients look for a revision that is gone in the stream, not in the status line.
-            Err(error) if error.reason() == "Expired" => return Ok(Body::full(error_frame(&error))),
+            Err(error) if error.reason() == "Expired" => return Ok(Body::full(view.failure(&error))),
             Err(error) => return Err(error),
         };
         let timeout = options
@@ -138,7 +137,7 @@ impl Watching {
             Ok(next) => next,
             Err(error) => {
                 self.ended = true;
-                Some(error_frame(&error))
+                Some(self.view.failure(&error))
             }
         }
     }
@@ -149,7 +148,7 @@ impl Watching {
         }
         self.subscription.initial = None;
         if std::mem::take(&mut self.announce_end) {
-            return Ok(Some(self.bookmark(self.revision, true)));
+            return self.bookmark(self.revision, true).map(Some);
         }
         loop {
             match self.next().await {
@@ -209,28 +208,16 @@ impl Watching {
             }
             Err(_) => {
                 self.revision = revision;
-                Ok(Some(self.bookmark(revision, false)))
+                self.bookmark(revision, false).map(Some)
             }
         }
     }
 
-    fn bookmark(&self, revision: u64, end_of_initial: bool) -> Bytes {
-        let served = &self.view.served;
+    fn bookmark(&self, revision: u64, end_of_initial: bool) -> Result<Bytes> {
         let mut metadata = json!({ "resourceVersion": revision.to_string(), "creationTimestamp": null });
         if end_of_initial {
             metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }
-        let (kind, api_version): (Value, Value) = match self.view.form {
-            super::Form::Table(_) => ("Table".into(), "meta.k8s.io/v1".into()),
-            super::Form::Partial => ("PartialObjectMetadata".into(), "meta.k8s.io/v1".into()),
-            _ => (served.resource.kind.as_ref().into(), served.api_version().into()),
-        };
-        let object = json!({ "kind": kind, "apiVersion": api_version, "metadata": metadata });
-        frame("BOOKMARK", object.to_string().as_bytes())
+        self.view.bookmark(metadata)
     }
-}
-
-/// A failure inside a stream whose status line has been sent.
-fn error_frame(error: &Error) -> Bytes {
-    frame("ERROR", error.to_json().trim_ascii_end())
 }

@@ -61,7 +61,7 @@ fn shown_field(facts: &Facts, field: &Field, value: &Value) -> Value {
 
 fn below(facts: &Facts, shape: &Shape, value: &Value) -> Value {
     match (shape, value) {
-        (Shape::Object(id) | Shape::ObjectOr(id), value) => object(facts, facts.get(*id), value),
+        (Shape::Object(id) | Shape::ObjectOr(id, _), value) => object(facts, facts.get(*id), value),
         (Shape::List(item), Value::Array(items)) => items.iter().map(|value| below(facts, item, value)).collect(),
         (Shape::Map(item), Value::Object(entries)) => {
             Value::Object(entries.iter().map(|(key, value)| (key.clone(), below(facts, item, value))).collect())

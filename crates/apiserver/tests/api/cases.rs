@@ -67,7 +67,7 @@ const CASES: &[Case] = &[
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there?force=true", MERGE, "{}", 422, "Invalid", "may not be specified for non-apply patch"),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", MERGE, r#"{"metadata":{"name":"x"}}"#, 400, "BadRequest", "does not match the name on the URL"),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", MERGE, r#"{"data":{"a":1}}"#, 400, "BadRequest", "cannot be handled as a ConfigMap"),
-    case(Method::GET, "/api/v1/namespaces/default/configmaps/there", &[("accept", "application/vnd.kubernetes.protobuf")], "", 406, "NotAcceptable", "application/json"),
+    case(Method::GET, "/api/v1/namespaces/default/configmaps/there", &[("accept", "text/html")], "", 406, "NotAcceptable", "accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"),
     case(Method::GET, "/api/v1/configmaps?fieldSelector=data.x%3D1", &[], "", 400, "BadRequest", "\"data.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""),
     case(Method::GET, "/api/v1/configmaps?labelSelector=a%3D%3D%3Db", &[], "", 400, "BadRequest", "unable to parse requirement"),
     case(Method::GET, "/api/v1/configmaps?limit=1&continue=xx", &[], "", 400, "BadRequest", "continue key is not valid"),
@@ -143,7 +143,7 @@ async fn other_forms_are_negotiated() {
     let yaml = api.ask(Method::GET, &path, &[("accept", "application/yaml")], "").await;
     assert_eq!(yaml.header("content-type"), "application/yaml");
     assert!(String::from_utf8_lossy(&yaml.bytes).contains("kind: ConfigMap\n"), "{yaml:?}");
-    let both = "application/vnd.kubernetes.protobuf,application/json";
+    let both = "text/html,application/json";
     assert_eq!(api.ask(Method::GET, &path, &[("accept", both)], "").await.ok()["kind"], "ConfigMap");
     let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
     let table = api.ask(Method::GET, CM, &[("accept", table)], "").await.ok();

@@ -5,6 +5,7 @@ mod delete;
 mod discovery;
 mod etcd;
 mod fields;
+mod forms;
 mod list;
 mod rows;
 mod server;

@@ -1,7 +1,9 @@
 //! Every row of the table through every verb: one test for all types.
 
+use http::Method;
 use serde_json::{Value, json};
 
+use crate::forms::PROTOBUF;
 use crate::server::Api;
 
 /// What a type demands beyond a name.
@@ -178,6 +180,11 @@ async fn round(api: &Api, served: &schema::Served) -> Result<(), String> {
     let got = expect("get", &api.get(&path).await, 200)?;
     if got != created {
         return Err(format!("get: {got} is not {created}"));
+    }
+    let compact = api.ask(Method::GET, &path, &[("accept", PROTOBUF)], "").await;
+    let compact = schema::decode_protobuf(served.ty(), &compact.bytes).map_err(|error| error.to_string())?.value;
+    if compact != got {
+        return Err(format!("get in protobuf: {compact} is not {got}"));
     }
     let list = expect("list", &api.get(&collection).await, 200)?;
     if list["kind"] != *row.list_kind || list["items"].as_array().is_none_or(|items| !items.contains(&created)) {

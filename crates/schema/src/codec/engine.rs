@@ -154,7 +154,7 @@ impl<'a> Seed<'a> {
             Some(Shape::Int64) if number.is_i64() => Ok(number.into()),
             Some(Shape::Int32 | Shape::Int64 | Shape::IntOrString) => Err(self.mismatch(format!("number {number}"))),
             Some(Shape::Quantity) => self.quantity(&number.to_string()),
-            Some(Shape::Float | Shape::Any | Shape::ObjectOr(_)) => Ok(number.into()),
+            Some(Shape::Float | Shape::Any | Shape::ObjectOr(..)) => Ok(number.into()),
             _ => Err(self.mismatch("number")),
         }
     }
@@ -168,7 +168,7 @@ impl<'a> Seed<'a> {
 
     fn text<E: serde::de::Error>(&mut self, text: String) -> Result<Value, E> {
         let canonical = match self.shape() {
-            Some(Shape::String | Shape::Any | Shape::IntOrString | Shape::ObjectOr(_)) => return Ok(text.into()),
+            Some(Shape::String | Shape::Any | Shape::IntOrString | Shape::ObjectOr(..)) => return Ok(text.into()),
             Some(Shape::Quantity) => return self.quantity(text.trim()),
             Some(Shape::Time) => scalar::time(text),
             Some(Shape::MicroTime) => scalar::micro_time(&text),
@@ -277,7 +277,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_bool<E: serde::de::Error>(mut self, v: bool) -> Result<Value, E> {
         match self.shape() {
-            Some(Shape::Bool | Shape::Any | Shape::ObjectOr(_)) => Ok(v.into()),
+            Some(Shape::Bool | Shape::Any | Shape::ObjectOr(..)) => Ok(v.into()),
             _ => Err(self.mismatch("bool")),
         }
     }
@@ -293,7 +293,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_f64<E: serde::de::Error>(mut self, v: f64) -> Result<Value, E> {
         let Some(number) = Number::from_f64(v) else { return Err(E::custom("number is not finite")) };
         match self.shape() {
-            Some(Shape::Any | Shape::ObjectOr(_)) => Ok(number.into()),
+            Some(Shape::Any | Shape::ObjectOr(..)) => Ok(number.into()),
             Some(Shape::Float) => Ok(scalar::float(v, number)),
             Some(Shape::Quantity) => self.quantity(&number.to_string()),
             Some(Shape::Int32 | Shape::Int64 | Shape::IntOrString) => Err(self.mismatch(format!("number {number}"))),
@@ -312,7 +312,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
         let shape = match self.shape() {
             Some(Shape::List(item)) => item,
-            Some(shape @ (Shape::Any | Shape::ObjectOr(_))) => shape,
+            Some(shape @ (Shape::Any | Shape::ObjectOr(..))) => shape,
             _ => return Err(self.mismatch("array")),
         };
         let mut items = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(4096));
@@ -329,7 +329,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<Value, A::Error> {
         match self.place {
             Place::Type(id) => self.object(id, map),
-            Place::Shape(Shape::Object(id) | Shape::ObjectOr(id)) => self.object(*id, map),
+            Place::Shape(Shape::Object(id) | Shape::ObjectOr(id, _)) => self.object(*id, map),
             Place::Shape(Shape::Map(value)) => self.entries(value, map),
             Place::Shape(Shape::Any) => self.entries(&ANY, map),
             Place::Shape(_) => Err(self.mismatch("object")),
@@ -338,12 +338,12 @@ impl<'de> Visitor<'de> for Seed<'_> {
 }
 
 /// A key, looked up while it is read so that known names are never copied.
-struct Key<'a> {
-    ty: &'a TypeFacts,
-    hint: usize,
+pub(super) struct Key<'a> {
+    pub(super) ty: &'a TypeFacts,
+    pub(super) hint: usize,
 }
 
-enum Found {
+pub(super) enum Found {
     Field(usize),
     Unknown(String),
 }
@@ -416,7 +416,7 @@ fn zero(facts: &Facts, shape: &Shape) -> Value {
         | Shape::Time
         | Shape::MicroTime
         | Shape::Any
-        | Shape::ObjectOr(_)
+        | Shape::ObjectOr(..)
         | Shape::List(_)
         | Shape::Map(_) => Value::Null,
     }

@@ -57,7 +57,7 @@ pub(super) fn go_type(facts: &Facts, shape: &Shape) -> String {
         Shape::Time => "v1.Time".into(),
         Shape::MicroTime => "v1.MicroTime".into(),
         Shape::Any => "interface {}".into(),
-        Shape::Object(id) | Shape::ObjectOr(id) => {
+        Shape::Object(id) | Shape::ObjectOr(id, _) => {
             let name = &facts.get(*id).name;
             name.split_once('.').map_or(&**name, |(_, rest)| rest).to_owned()
         }

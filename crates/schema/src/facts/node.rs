@@ -39,7 +39,7 @@ impl<'a> Node<'a> {
     pub fn ty(&self) -> Option<&'a TypeFacts> {
         match self.shape {
             Place::Type(id) => Some(self.facts.get(id)),
-            Place::Shape(Shape::Object(id) | Shape::ObjectOr(id)) => Some(self.facts.get(*id)),
+            Place::Shape(Shape::Object(id) | Shape::ObjectOr(id, _)) => Some(self.facts.get(*id)),
             Place::Shape(_) => None,
         }
     }
@@ -115,7 +115,7 @@ impl<'a> Node<'a> {
             _ if self.ty().is_some_and(|t| t.atomic) => true,
             Some(Shape::List(_)) => self.list_type() == ListType::Atomic,
             Some(Shape::Map(_)) => false,
-            _ => self.ty().is_none() || matches!(self.shape(), Some(Shape::ObjectOr(_))),
+            _ => self.ty().is_none() || matches!(self.shape(), Some(Shape::ObjectOr(..))),
         }
     }
 

@@ -9,13 +9,14 @@
 //!
 //! A line without indent starts a type; an indented one is a field: JSON name, protobuf number (`outer.own` where Go
 //! inlines a struct), shape, then words. Shapes: `string bytes bool int32 int64 float quantity intOrString time
-//! microTime any`, a type, `[]` or `map:` before a shape, `or:` before a type.
+//! microTime any`, a type, `[]` or `map:` before a shape, `orBool:`, `orList:` or
+//! `orTexts:` before a type.
 
 use std::collections::HashMap;
 
 use thiserror::Error;
 
-use super::{Facts, Field, ListType, Number, Patch, Presence, Shape, TypeFacts, TypeId};
+use super::{Facts, Field, ListType, Number, Or, Patch, Presence, Shape, TypeFacts, TypeId};
 
 /// A line that is no fact.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -49,8 +50,15 @@ fn first_word(line: &str) -> &str {
 fn head(line: &str) -> Result<TypeFacts, String> {
     let mut words = line.split(' ');
     let name = words.next().unwrap_or_default().into();
-    let mut ty =
-        TypeFacts { name, gvk: None, fields: Vec::new(), atomic: false, open: false, defaults: Default::default() };
+    let mut ty = TypeFacts {
+        name,
+        gvk: None,
+        fields: Vec::new(),
+        atomic: false,
+        open: false,
+        defaults: Default::default(),
+        layout: Default::default(),
+    };
     for word in words {
         match word.split_once('=') {
             None if word == "atomic" => ty.atomic = true,
@@ -72,7 +80,7 @@ fn field(line: &str, ids: &HashMap<&str, TypeId>) -> Result<Field, String> {
     let shape = shape(shape_text, ids)?;
     let presence = match shape {
         Shape::Object(_)
-        | Shape::ObjectOr(_)
+        | Shape::ObjectOr(..)
         | Shape::Time
         | Shape::MicroTime
         | Shape::Quantity
@@ -83,6 +91,7 @@ fn field(line: &str, ids: &HashMap<&str, TypeId>) -> Result<Field, String> {
     let mut field = Field {
         name: name.into(),
         number: self::number(number)?,
+        wrapped: false,
         shape,
         presence,
         required: false,
@@ -103,6 +112,7 @@ fn apply(field: &mut Field, word: &str) -> Result<(), String> {
         ("ptr", "") => field.presence = Presence::OmitNull,
         ("zero", "") => field.presence = Presence::OmitZero,
         ("atomic", "") => field.atomic = true,
+        ("wrapped", "") => field.wrapped = true,
         ("list", "set") => field.list = ListType::Set,
         ("list", "map") => field.list = ListType::Map,
         ("keys", keys) => field.keys = keys.split(',').map(Into::into).collect(),
@@ -151,8 +161,12 @@ fn shape(text: &str, ids: &HashMap<&str, TypeId>) -> Result<Shape, String> {
                 Shape::List(Box::new(shape(item, ids)?))
             } else if let Some(value) = text.strip_prefix("map:") {
                 Shape::Map(Box::new(shape(value, ids)?))
-            } else if let Some(name) = text.strip_prefix("or:") {
-                Shape::ObjectOr(id(name)?)
+            } else if let Some(name) = text.strip_prefix("orBool:") {
+                Shape::ObjectOr(id(name)?, Or::Bool)
+            } else if let Some(name) = text.strip_prefix("orList:") {
+                Shape::ObjectOr(id(name)?, Or::List)
+            } else if let Some(name) = text.strip_prefix("orTexts:") {
+                Shape::ObjectOr(id(name)?, Or::Texts)
             } else {
                 Shape::Object(id(text)?)
             }

@@ -54,7 +54,7 @@ fn collect(root: &Type, seen: &mut BTreeSet<String>, found: &mut BTreeMap<String
 
 fn referenced(shape: &Shape) -> Option<TypeId> {
     match shape {
-        Shape::Object(id) | Shape::ObjectOr(id) => Some(*id),
+        Shape::Object(id) | Shape::ObjectOr(id, _) => Some(*id),
         Shape::List(inner) | Shape::Map(inner) => referenced(inner),
         _ => None,
     }
@@ -145,7 +145,7 @@ fn shape(root: &Type, shape_: &Shape) -> Value {
         Shape::Quantity => json!({"oneOf": [{"type": "string"}, {"type": "number"}]}),
         Shape::IntOrString => json!({"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}),
         Shape::Time | Shape::MicroTime => json!({"type": "string", "format": "date-time"}),
-        Shape::Any | Shape::ObjectOr(_) => json!({"x-kubernetes-preserve-unknown-fields": true}),
+        Shape::Any | Shape::ObjectOr(..) => json!({"x-kubernetes-preserve-unknown-fields": true}),
         Shape::Object(id) => json!({"allOf": [reference(&root.facts().get(*id).name)]}),
         Shape::List(item) => json!({"type": "array", "items": shape(root, item)}),
         Shape::Map(value) => json!({"type": "object", "additionalProperties": shape(root, value)}),

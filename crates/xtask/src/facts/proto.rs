@@ -16,6 +16,7 @@ pub(super) struct Field {
     pub(super) name: String,
     pub(super) number: u16,
     pub(super) ty: String,
+    pub(super) repeated: bool,
 }
 
 impl Protos {
@@ -79,10 +80,12 @@ fn field(line: &str) -> Option<Field> {
     let (left, number) = line.strip_suffix(';')?.split_once(" = ")?;
     let number = number.split(' ').next()?.parse().ok()?;
     let (ty, name) = left.rsplit_once(' ')?;
+    let repeated = ty.starts_with("repeated ");
     let ty = ty.trim_start_matches("optional ").trim_start_matches("repeated ");
     (!line.starts_with("//") && !line.starts_with("option ")).then(|| Field {
         name: name.to_owned(),
         number,
         ty: ty.to_owned(),
+        repeated,
     })
 }

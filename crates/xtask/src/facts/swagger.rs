@@ -23,15 +23,15 @@ const SHAPES: &[(&str, &str)] = &[
     ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON", "any"),
     (
         "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray",
-        "or:apiextensions.v1.JSONSchemaProps",
+        "orList:apiextensions.v1.JSONSchemaProps",
     ),
     (
         "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool",
-        "or:apiextensions.v1.JSONSchemaProps",
+        "orBool:apiextensions.v1.JSONSchemaProps",
     ),
     (
         "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray",
-        "or:apiextensions.v1.JSONSchemaProps",
+        "orTexts:apiextensions.v1.JSONSchemaProps",
     ),
 ];
 
