@@ -45,8 +45,11 @@ impl Answer {
     }
 }
 
-/// Items of lists have no kind in protobuf.
+/// As protobuf says it: items of lists have no kind, and no items are no list.
 fn bare(mut list: Value) -> Value {
+    if list["items"].as_array().is_some_and(Vec::is_empty) {
+        list["items"] = Value::Null;
+    }
     for item in list["items"].as_array_mut().into_iter().flatten() {
         let item = item.as_object_mut().expect("an object");
         (item.shift_remove("kind"), item.shift_remove("apiVersion"));
