@@ -1,11 +1,16 @@
 //! Discovery and OpenAPI documents, made once for every state of the table.
 
 use std::collections::HashMap;
+use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use schema::{Snapshot, Table, discovery, openapi};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use schema::openapi::{self, Texts};
+use schema::{Snapshot, Table, discovery};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::codec;
 use crate::error::Result;
@@ -14,7 +19,9 @@ use crate::negotiate::Media;
 /// A document as it is sent, and the name of its content.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
-    pub(crate) body: Bytes,
+    bytes: Bytes,
+    /// Large documents are kept as gzip streams.
+    packed: bool,
     /// With its quotes.
     pub(crate) etag: String,
 }
@@ -35,9 +42,16 @@ struct Kept {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
-    Aggregated { of_core: bool, media: Media },
+    Aggregated {
+        of_core: bool,
+        media: Media,
+    },
     OpenapiIndex,
-    Openapi { group: String, version: String },
+    /// A document of v3, by its name.
+    Openapi(String),
+    OpenapiV2 {
+        protobuf: bool,
+    },
 }
 
 impl Documents {
@@ -49,7 +63,7 @@ impl Documents {
     pub(crate) fn root(&self) -> Value {
         let snapshot = self.table.snapshot();
         let mut paths: Vec<String> =
-            ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"]
+            ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
                 .map(str::to_owned)
                 .into();
         for group in snapshot.groups() {
@@ -84,24 +98,48 @@ impl Documents {
         if media == Media::Json {
             return Ok(json);
         }
-        let body = codec::write(&make(), media)?;
-        Ok(self.keep(&snapshot, of(media), || Document { body, etag: json.etag }))
+        let bytes = codec::write(&make(), media)?;
+        Ok(self.keep(&snapshot, of(media), || Document { bytes, packed: false, etag: json.etag }))
     }
 
     pub(crate) fn openapi_index(&self) -> Document {
         let snapshot = self.table.snapshot();
-        let digest = |group: &str, version: &str| {
-            self.openapi(group, version).map(|document| document.etag.trim_matches('"').to_owned()).unwrap_or_default()
-        };
-        self.keep(&snapshot, Key::OpenapiIndex, || Document::new(&openapi::index(&snapshot, digest)))
+        self.keep(&snapshot, Key::OpenapiIndex, || {
+            let texts = Texts::read();
+            let digest = |name: &str| self.named(&snapshot, name, &texts).digest().to_owned();
+            Document::new(&openapi::index(&snapshot, digest))
+        })
     }
 
-    pub(crate) fn openapi(&self, group: &str, version: &str) -> Option<Document> {
+    /// A document of OpenAPI v3, by its name: `apis/apps/v1`.
+    pub(crate) fn openapi(&self, name: &str) -> Option<Document> {
         let snapshot = self.table.snapshot();
-        openapi::group_versions(&snapshot).find(|known| *known == (group, version))?;
-        let key = Key::Openapi { group: group.to_owned(), version: version.to_owned() };
-        let make = || Document::new(&openapi::document(&snapshot, group, version).unwrap_or_default());
-        Some(self.keep(&snapshot, key, make))
+        if let Some(document) = self.kept(snapshot.epoch()).documents.get(&Key::Openapi(name.to_owned())) {
+            return Some(document.clone());
+        }
+        let known = openapi::documents(&snapshot).iter().any(|known| known == name);
+        known.then(|| self.named(&snapshot, name, &Texts::read()))
+    }
+
+    fn named(&self, snapshot: &Snapshot, name: &str, texts: &Texts) -> Document {
+        let make = || openapi::document(snapshot, name, texts).unwrap_or_default();
+        self.keep(snapshot, Key::Openapi(name.to_owned()), || {
+            Document::packed(|out| Ok(serde_json::to_writer(out, &make())?))
+        })
+    }
+
+    /// OpenAPI v2. Both forms have the same name, as they say the same.
+    pub(crate) fn openapi_v2(&self, protobuf: bool) -> Document {
+        let snapshot = self.table.snapshot();
+        self.keep(&snapshot, Key::OpenapiV2 { protobuf }, || {
+            if protobuf {
+                let etag = self.openapi_v2(false).etag;
+                let encoded = || openapi::v2_protobuf(&snapshot, &Texts::read());
+                Document { etag, ..Document::packed(|out| out.write_all(&encoded())) }
+            } else {
+                Document::packed(|out| openapi::write_v2(&snapshot, &Texts::read(), out))
+            }
+        })
     }
 
     /// The kept document, or the one that `make` makes. Nothing is locked while it is made.
@@ -130,8 +168,57 @@ impl Documents {
 
 impl Document {
     fn new(value: &Value) -> Self {
-        let body = serde_json::to_vec(value).expect("a value is always JSON");
-        let etag = format!("\"{}\"", openapi::digest(&body));
-        Self { body: body.into(), etag }
+        let bytes = serde_json::to_vec(value).expect("a value is always JSON");
+        let etag = format!("\"{}\"", openapi::digest(&bytes));
+        Self { bytes: bytes.into(), packed: false, etag }
+    }
+
+    /// What `write` writes, packed while it is written: the plain document is never there as a whole.
+    fn packed(write: impl FnOnce(&mut Packer) -> io::Result<()>) -> Self {
+        let mut packer = Packer::default();
+        write(&mut packer).expect("memory takes everything, and values are always JSON");
+        let etag = format!("\"{:X}\"", packer.digest.finalize());
+        let bytes = packer.gzip.finish().expect("memory takes everything");
+        Self { bytes: bytes.into(), packed: true, etag }
+    }
+
+    /// The name of the content, without quotes.
+    pub(crate) fn digest(&self) -> &str {
+        self.etag.trim_matches('"')
+    }
+
+    /// The bytes to send, and whether they are a gzip stream, which the client must accept.
+    pub(crate) fn content(&self, gzip: bool) -> (Bytes, bool) {
+        if !self.packed || gzip {
+            return (self.bytes.clone(), self.packed);
+        }
+        let mut plain = Vec::new();
+        let unpacked = flate2::read::GzDecoder::new(&*self.bytes).read_to_end(&mut plain);
+        unpacked.expect("what was packed here can be unpacked");
+        (plain.into(), false)
+    }
+}
+
+/// Names and packs what is written to it.
+struct Packer {
+    digest: Sha256,
+    gzip: GzEncoder<Vec<u8>>,
+}
+
+impl Default for Packer {
+    fn default() -> Self {
+        Self { digest: Sha256::new(), gzip: GzEncoder::new(Vec::new(), Compression::default()) }
+    }
+}
+
+impl Write for Packer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.gzip.write(bytes)?;
+        self.digest.update(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.gzip.flush()
     }
 }

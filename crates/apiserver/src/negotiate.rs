@@ -184,6 +184,25 @@ pub(crate) fn discovery(headers: &HeaderMap) -> Result<Discovery> {
     }
 }
 
+/// Which form of OpenAPI v2 is wanted, true for protobuf; `None` when neither is acceptable.
+pub(crate) fn openapi_v2(headers: &HeaderMap) -> Option<bool> {
+    clauses(headers).iter().find_map(|clause| match clause.media {
+        "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+        | "application/com.github.proto-openapi.spec.v2.v1.0+protobuf" => Some(true),
+        _ => clause.is_json().then_some(false),
+    })
+}
+
+/// Whether the answer may be a gzip stream.
+pub(crate) fn gzip(headers: &HeaderMap) -> bool {
+    let texts = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    texts
+        .flat_map(|text| text.split(','))
+        .take(CLAUSES)
+        .map(Clause::parse)
+        .any(|c| c.media == "gzip" && c.quality > 0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,6 +286,29 @@ mod tests {
             assert_eq!(document(&headers(accept)).ok(), expected, "{accept}");
         }
         assert_eq!(of_failure(None), Media::Json);
+    }
+
+    #[test]
+    fn gzip_is_asked_for() {
+        for (text, expected) in [("gzip", true), ("br, gzip;q=0.5", true), ("gzip;q=0", false), ("identity", false)] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, text.parse().expect("a header"))]);
+            assert_eq!(gzip(&headers), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn openapi_negotiates() {
+        let old = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+        let new = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+        for (accept, expected) in [
+            (old, Some(true)),
+            (new, Some(true)),
+            ("application/json", Some(false)),
+            ("application/json, */*", Some(false)),
+            ("text/html", None),
+        ] {
+            assert_eq!(openapi_v2(&headers(accept)), expected, "{accept}");
+        }
     }
 
     #[test]

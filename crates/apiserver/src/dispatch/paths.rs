@@ -13,6 +13,9 @@ use crate::pipeline::{Exchange, Response};
 use crate::request::Verb;
 use crate::{codec, compress, respond, version};
 
+/// The protobuf form of OpenAPI v2.
+const OPENAPI_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
 impl Dispatch {
     pub(super) async fn path(&self, exchange: Exchange) -> Result<Response> {
         let path = exchange.info.path.clone();
@@ -33,8 +36,9 @@ impl Dispatch {
             ["api", version] => found(headers, self.documents.resources("", version)),
             ["apis", group, version] => found(headers, self.documents.resources(group, version)),
             ["version"] => Ok(plain(&version::info())),
-            ["openapi", "v3"] => self.openapi(headers, None),
-            ["openapi", "v3", rest @ ..] => self.openapi(headers, Some(rest)),
+            ["openapi", "v2"] => self.openapi_v2(headers),
+            ["openapi", "v3"] => Ok(cached(headers, &self.documents.openapi_index(), respond::JSON)),
+            ["openapi", "v3", rest @ ..] => self.openapi(headers, &rest.join("/"), &query),
             ["metrics"] => Ok(self.metrics()),
             ["healthz" | "livez" | "readyz", check @ ..] => {
                 self.health.answer(parts[0], check.first().copied(), &query)
@@ -58,15 +62,30 @@ impl Dispatch {
         }
     }
 
-    fn openapi(&self, headers: &HeaderMap, rest: Option<&[&str]>) -> Result<Response> {
-        let found = match rest {
-            None => Some(self.documents.openapi_index()),
-            Some(["api", version]) => self.documents.openapi("", version),
-            Some(["apis", group, version]) => self.documents.openapi(group, version),
-            Some(_) => None,
+    /// A document of OpenAPI v3. Clients ask with the name of its content, as the index has it, and keep the answer; an
+    /// old name leads to the new one.
+    fn openapi(&self, headers: &HeaderMap, name: &str, query: &Query) -> Result<Response> {
+        let document = self.documents.openapi(name).ok_or_else(Error::no_such_path)?;
+        let Some(known) = query.get("hash").filter(|hash| !hash.is_empty()) else {
+            return Ok(cached(headers, &document, respond::JSON));
         };
-        let document = found.ok_or_else(Error::no_such_path)?;
-        Ok(cached(headers, &document, respond::JSON))
+        if known != document.digest() {
+            let location = format!("/openapi/v3/{name}?hash={}", document.digest());
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+            response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(location).map_err(Error::internal)?);
+            return Ok(response);
+        }
+        let mut response = cached(headers, &document, respond::JSON);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+        Ok(response)
+    }
+
+    fn openapi_v2(&self, headers: &HeaderMap) -> Result<Response> {
+        let protobuf = negotiate::openapi_v2(headers)
+            .ok_or_else(|| Error::not_acceptable(&["application/json", OPENAPI_PROTOBUF]))?;
+        let media = if protobuf { HeaderValue::from_static(OPENAPI_PROTOBUF) } else { respond::JSON };
+        Ok(cached(headers, &self.documents.openapi_v2(protobuf), media))
     }
 
     fn metrics(&self) -> Response {
@@ -90,18 +109,29 @@ fn plain(value: &Value) -> Response {
 
 /// A document that clients keep: with its name, or nothing when they have it.
 fn cached(headers: &HeaderMap, document: &Document, media: HeaderValue) -> Response {
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|tag| tag == document.etag.as_str());
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| names(tags, &document.etag));
     let mut response = if known {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        respond::full(StatusCode::OK, media, document.body.clone())
+        let (body, packed) = document.content(negotiate::gzip(headers));
+        let mut response = respond::full(StatusCode::OK, media, body);
+        if packed {
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
     };
     let headers = response.headers_mut();
     if let Ok(etag) = HeaderValue::from_str(&document.etag) {
         headers.insert(header::ETAG, etag);
     }
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     response
+}
+
+/// Whether a list of names has this one, weak or strong.
+fn names(tags: &HeaderValue, etag: &str) -> bool {
+    let tags = tags.to_str().unwrap_or_default().split(',').map(str::trim);
+    tags.into_iter().any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }

@@ -26,17 +26,6 @@ async fn both_forms_of_discovery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn openapi_documents_are_named_by_content() {
-    let api = Api::start().await;
-    let index = api.get("/openapi/v3").await.ok();
-    let url = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().expect("a URL").to_owned();
-    let document = api.get(&url).await;
-    assert!(document.ok()["paths"].as_object().is_some_and(|paths| !paths.is_empty()));
-    assert!(url.ends_with(document.header("etag").trim_matches('"')), "{url}");
-    assert_eq!(api.get("/openapi/v3/apis/none/v1").await.status, 404);
-}
-
-#[tokio::test(start_paused = true)]
 async fn the_version_is_kubernetes() {
     let api = Api::start().await;
     let version = api.client().apiserver_version().await.expect("a version");

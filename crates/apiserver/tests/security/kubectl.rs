@@ -110,3 +110,73 @@ async fn kubectl_sees_the_policy() {
     let (code, output, errors) = kubectl.run(&["get", "clusterroles", "admin", "-o", "name"]).await;
     assert_eq!((code, output.trim()), (Some(0), "clusterrole.rbac.authorization.k8s.io/admin"), "{errors}");
 }
+
+#[tokio::test]
+async fn kubectl_explains() {
+    let cluster = Cluster::start().await;
+    let Some(kubectl) = Kubectl::new(&cluster) else { return };
+    for (arguments, expected) in [
+        (
+            &["explain", "pod.spec.containers"][..],
+            &[
+                "KIND:       Pod",
+                "FIELD: containers <[]Container>",
+                "List of containers belonging to the pod",
+                "imagePullPolicy\t<string>",
+                "Entrypoint array",
+            ][..],
+        ),
+        (
+            &["explain", "deployment"],
+            &["GROUP:      apps", "Deployment enables declarative updates", "Specification of the desired behavior"],
+        ),
+        (
+            &["explain", "ingress.spec.rules"],
+            &["VERSION:    v1", "http\t<HTTPIngressRuleValue>", "fully qualified domain name"],
+        ),
+        (
+            &["explain", "deployment.spec.strategy", "--recursive"],
+            &["rollingUpdate\t<RollingUpdateDeployment>", "maxSurge\t<IntOrString>"],
+        ),
+        (
+            &["explain", "pod.spec.containers", "--output=plaintext-openapiv2"],
+            &["RESOURCE: containers <[]Object>", "List of containers belonging to the pod"],
+        ),
+    ] {
+        let (code, output, errors) = kubectl.run(arguments).await;
+        assert_eq!(code, Some(0), "{arguments:?}: {errors}");
+        for text in expected {
+            assert!(output.contains(text), "{arguments:?} lacks {text:?}:\n{output}");
+        }
+    }
+    let (code, _, errors) = kubectl.run(&["explain", "pod.spec.none"]).await;
+    assert_eq!((code, errors.trim()), (Some(1), "error: field \"none\" does not exist"));
+}
+
+#[tokio::test]
+async fn kubectl_says_what_it_does_not_know() {
+    let cluster = Cluster::start().await;
+    let Some(kubectl) = Kubectl::new(&cluster) else { return };
+    let file = kubectl.directory.path().join("object.yaml");
+    let path = file.to_str().unwrap();
+    let unknown = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n";
+    std::fs::write(&file, unknown).unwrap();
+    for verb in ["apply", "create"] {
+        let (code, _, errors) = kubectl.run(&[verb, "-f", path]).await;
+        let expected = "no matches for kind \"Widget\" in version \"example.com/v1\"\nensure CRDs are installed first";
+        assert_eq!(code, Some(1), "{errors}");
+        assert!(errors.contains("resource mapping not found for name: \"w\"") && errors.contains(expected), "{errors}");
+    }
+    let wrong = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: w}\ndata: {a: b}\nfoo: bar\n";
+    std::fs::write(&file, wrong).unwrap();
+    for verb in ["apply", "create"] {
+        let (code, _, errors) = kubectl.run(&[verb, "-f", path]).await;
+        let expected = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"foo\"";
+        assert!(code == Some(1) && errors.contains(expected), "{errors}");
+    }
+    let (code, output, errors) = kubectl.run(&["create", "--validate=warn", "-f", path]).await;
+    assert_eq!((code, output.trim()), (Some(0), "configmap/w created"), "{errors}");
+    assert!(errors.contains("Warning: unknown field \"foo\""), "{errors}");
+    let (code, output, errors) = kubectl.run(&["apply", "--validate=ignore", "-f", path]).await;
+    assert_eq!((code, output.trim()), (Some(0), "configmap/w configured"), "{errors}");
+}
