@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The result of everything that serves a request.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Mistakes that one refusal names: a small body may make many, and each is said twice with its rule.
+const MISTAKES: usize = 64;
+
 /// A failure as clients see it; cheap to move (one pointer).
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", .0.message)]
@@ -161,8 +164,13 @@ impl Error {
     #[must_use]
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &ErrorList) -> Self {
         let qualified = object::qualified_resource(group, kind);
-        let message = format!("{qualified} {name:?} is invalid: {}", errors.message());
-        let causes = errors.iter().map(cause).collect();
+        let mut told = errors.clone();
+        told.0.truncate(MISTAKES);
+        let mut message = format!("{qualified} {name:?} is invalid: {}", told.message());
+        if let Some(more) = errors.0.len().checked_sub(MISTAKES).filter(|more| *more > 0) {
+            message += &format!(", and {more} more");
+        }
+        let causes = told.iter().map(cause).collect();
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).details(Details {
             name: name.into(),
             group: group.into(),
@@ -222,6 +230,12 @@ impl Error {
     pub fn timeout(message: impl std::fmt::Display, retry_after_seconds: u32) -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", format!("Timeout: {message}"))
             .details(Details { retry_after_seconds: Some(retry_after_seconds), ..Details::default() })
+    }
+
+    /// A client that does not send what it announced.
+    #[must_use]
+    pub fn slow_body() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "Timeout", "Timeout: the body of the request did not arrive in time")
     }
 
     #[must_use]
@@ -323,7 +337,7 @@ impl From<store::Error> for Error {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

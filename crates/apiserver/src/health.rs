@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use host::Shutdown;
 use http::StatusCode;
+use store::Store;
 
 use crate::cache::Cache;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::parameters::Query;
 use crate::pipeline::Response;
 use crate::respond;
@@ -16,31 +17,46 @@ use crate::respond;
 /// What the checks look at.
 pub(crate) struct Health {
     pub(crate) cache: Arc<Cache>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) shutdown: Shutdown,
     /// Set once the objects that the server keeps are there.
     pub(crate) started: Arc<AtomicBool>,
 }
 
-/// A named check: which of the three paths have it, and whether it passes.
+/// A named check: which of the three paths have it, and what is wrong, if anything is.
 struct Check {
     name: &'static str,
     live: bool,
-    passes: fn(&Health) -> bool,
+    finds: fn(&Health) -> Option<String>,
 }
 
-const CHECKS: [Check; 5] = [
-    Check { name: "ping", live: true, passes: |_| true },
-    Check { name: "log", live: true, passes: |_| true },
-    Check { name: "etcd", live: true, passes: |health| health.cache.progress() > 0 },
-    Check { name: "informer-sync", live: false, passes: |health| health.cache.progress() > 0 },
+const CHECKS: [Check; 6] = [
+    Check { name: "ping", live: true, finds: |_| None },
+    Check { name: "log", live: true, finds: |_| None },
+    Check { name: "etcd", live: true, finds: |health| unless(health.cache.progress() > 0, "nothing has been read") },
+    // Starting again does not help: reads and watches go on, and writes do as soon as they can.
+    Check { name: "store-writable", live: false, finds: |health| health.store.trouble().map(|error| chain(&error)) },
+    Check {
+        name: "informer-sync",
+        live: false,
+        finds: |health| unless(health.cache.progress() > 0, "the watch cache is empty"),
+    },
     Check {
         name: "poststarthook/bootstrap-objects",
         live: true,
-        passes: |health| health.started.load(Ordering::Acquire),
+        finds: |health| unless(health.started.load(Ordering::Acquire), "not finished"),
     },
 ];
 
-const SHUTDOWN: Check = Check { name: "shutdown", live: false, passes: |health| !health.shutdown.is_cancelled() };
+const SHUTDOWN: Check = Check {
+    name: "shutdown",
+    live: false,
+    finds: |health| unless(!health.shutdown.is_cancelled(), "process is shutting down"),
+};
+
+fn unless(well: bool, problem: &str) -> Option<String> {
+    (!well).then(|| problem.to_owned())
+}
 
 impl Health {
     /// The answer to `/<path>` or `/<path>/<check>`.
@@ -49,10 +65,9 @@ impl Health {
             CHECKS.iter().chain([&SHUTDOWN]).filter(|check| check.live || path == "readyz").collect();
         if let Some(name) = check {
             let check = checks.into_iter().find(|check| check.name == name).ok_or_else(Error::no_such_path)?;
-            return Ok(if (check.passes)(self) {
-                text(StatusCode::OK, "ok".to_owned())
-            } else {
-                failed(path, String::new())
+            return Ok(match (check.finds)(self) {
+                None => text(StatusCode::OK, "ok".to_owned()),
+                Some(why) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("internal server error: {why}\n")),
             });
         }
         let excluded: Vec<&str> = query.all("exclude").collect();
@@ -61,7 +76,7 @@ impl Health {
         for check in checks {
             let line = if excluded.contains(&check.name) {
                 format!("[+]{} excluded: ok", check.name)
-            } else if (check.passes)(self) {
+            } else if (check.finds)(self).is_none() {
                 format!("[+]{} ok", check.name)
             } else {
                 healthy = false;

@@ -67,7 +67,7 @@ impl Server {
         let security = security(Parts { objects: objects.clone(), table: table.clone(), host: host.clone() })?;
         ready.report("loading objects from the store");
         load(&cache, host).await?;
-        let storage = Storage { store, transform };
+        let storage = Storage { store: store.clone(), transform };
         let registry = Registry {
             host: host.clone(),
             table: table.clone(),
@@ -87,7 +87,7 @@ impl Server {
             registry: Arc::new(registry),
             endpoints: security.endpoints.clone(),
             documents: Documents::new(table, reach.map_or_else(String::new, |address| address.to_string())),
-            health: Health { cache, shutdown: host.shutdown(), started: started.clone() },
+            health: Health { cache, store, shutdown: host.shutdown(), started: started.clone() },
             metrics: Arc::default(),
         };
         let front = front(dispatch, &security, &limits, host);

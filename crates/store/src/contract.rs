@@ -208,4 +208,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Ends a lease now, deleting its keys.
     async fn revoke(&self, lease: LeaseId) -> Result<(), Error>;
+
+    /// Why nothing can be written at present, as far as the last write told; none when all is well.
+    fn trouble(&self) -> Option<Error> {
+        None
+    }
 }

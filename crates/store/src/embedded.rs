@@ -60,16 +60,36 @@ impl Default for Options {
 pub enum OpenError {
     #[error("store at {path} is in use by {owner}")]
     Locked { path: PathBuf, owner: String },
-    #[error("store has format {found}, this version reads formats up to {known}")]
+    #[error("store has format {found}, this version reads formats up to {known}: use a version that reads it")]
     Format { found: u64, known: u64 },
+    #[error("the stored data is damaged ({what}): put a backup in its place, or move it away to begin with nothing")]
+    Damaged { what: String },
     #[error("cannot {what}")]
     Failed { what: String, source: Cause },
 }
 
 impl OpenError {
+    fn damaged(what: impl std::fmt::Display) -> Self {
+        Self::Damaged { what: what.to_string() }
+    }
+
+    /// What redb says, told apart by whether the file is to blame.
+    fn of_database(what: &str, error: impl Into<redb::Error>) -> Self {
+        match error.into() {
+            redb::Error::Io(error) if !is_damage(&error) => Self::failed(what, error),
+            error => Self::damaged(error),
+        }
+    }
+
     fn failed(what: impl Into<String>, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Failed { what: what.into(), source: Arc::new(source) }
     }
+}
+
+/// Whether an error of reading says that the file is not what it should be, not that the disk failed.
+fn is_damage(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::InvalidData | Kind::UnexpectedEof | Kind::InvalidInput)
 }
 
 /// A store in this process. Cheap to clone; closed when the last clone and watch are gone.
@@ -179,6 +199,10 @@ impl Store for Embedded {
     async fn revoke(&self, lease: LeaseId) -> Result<(), Error> {
         self.writer.submit(Operation::Revoke(lease)).await.map(drop)
     }
+
+    fn trouble(&self) -> Option<Error> {
+        self.shared.trouble()
+    }
 }
 
 /// Opens the store's file, or makes one under another name and renames it, so that a crash leaves all of it or none.
@@ -187,6 +211,10 @@ fn open_file(dir: &Path, options: Options, host: Host, lock: File) -> Result<Eng
     let failed = |what: &str, e| OpenError::failed(format!("{what} {}", path.display()), e);
     if path.try_exists().map_err(|e| failed("look for", e))? {
         let disk = FileDisk::open(&path).map_err(|e| failed("open", e))?;
+        // A store gets its name when it is whole; an empty one has lost what it held.
+        if disk.size().map_err(|e| failed("measure", e))? == 0 {
+            return Err(OpenError::damaged(format!("{} is empty", path.display())));
+        }
         return Engine::open(Arc::new(disk), options, host, Some(lock));
     }
     let disk = FileDisk::open(&unfinished).and_then(|disk| disk.resize(0).map(|()| disk));

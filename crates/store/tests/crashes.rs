@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use host::Host;
+use host::{Entropy, Host};
 use jiff::Timestamp;
 use proptest::prelude::*;
-use store::disk::{Disk, Faults, FaultyDisk};
+use store::disk::{Disk, Faults, FaultyDisk, MemoryDisk};
 use store::{Embedded, Entry, Error, Event, Expect, OpenError, Options, Range, Revision, Store};
 
 /// What the keys should hold.
@@ -121,6 +121,78 @@ async fn an_unknown_file_is_refused_and_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), b"somebody's letters");
 }
 
+/// A store with some history, as the bytes of its file and what it holds.
+async fn written(host: &Host) -> (Vec<u8>, Model) {
+    let disk = FaultyDisk::new(11);
+    let store = open(disk.clone(), host).unwrap();
+    for round in 0..3_u8 {
+        for key in 0..40 {
+            let value = Bytes::from(vec![round; 200 + usize::from(key)]);
+            store.put(&name(key), value, Expect::Any, None).await.unwrap();
+        }
+    }
+    let held = content(&store).await;
+    drop(store);
+    let mut bytes = vec![0; usize::try_from(disk.size().unwrap()).unwrap()];
+    disk.read(0, &mut bytes).unwrap();
+    (bytes, held)
+}
+
+/// Whatever has happened to the file: it is refused with words, or holds what it held.
+async fn check_damage(what: &str, bytes: Vec<u8>, held: &Model, host: &Host) -> bool {
+    match open(MemoryDisk::new(bytes), host) {
+        Ok(store) => {
+            assert_eq!(&content(&store).await, held, "{what}: opened with other content");
+            true
+        }
+        Err(error) => {
+            let words = error.to_string();
+            assert!(words.contains("put a backup in its place") || words.contains("use a version"), "{what}: {words}");
+            false
+        }
+    }
+}
+
+#[test]
+fn damage_is_refused_or_repaired_and_never_served() {
+    on_paused_time(async |host| {
+        let (bytes, held) = written(&host).await;
+        assert!(check_damage("nothing", bytes.clone(), &held, &host).await);
+        let entropy = host::SeededEntropy::new(5);
+        let mut refused = 0;
+        for round in 0..400 {
+            // The header and the first pages in full, then anywhere.
+            let at = if round < 128 { round } else { (entropy.fraction() * bytes.len() as f64) as usize };
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (round % 8);
+            refused += usize::from(!check_damage(&format!("flipped byte {at}"), flipped, &held, &host).await);
+        }
+        assert!(refused > 10, "only {refused} of 400 were noticed");
+        for part in [0, 1, 100, 4095, 4096, bytes.len() / 2, bytes.len() - 4096, bytes.len() - 1] {
+            let mut cut = bytes.clone();
+            cut.truncate(part);
+            if part > 0 {
+                check_damage(&format!("cut to {part}"), cut, &held, &host).await;
+            }
+            let mut zeroed = bytes.clone();
+            zeroed[part..].fill(0);
+            check_damage(&format!("zeroed from {part}"), zeroed, &held, &host).await;
+            let mut longer = bytes.clone();
+            longer.resize(bytes.len() + part, 0xff);
+            check_damage(&format!("{part} bytes longer"), longer, &held, &host).await;
+        }
+    });
+}
+
+#[tokio::test]
+async fn an_empty_file_has_lost_its_store() {
+    let (host, directory) = (Host::system(), tempfile::tempdir().unwrap());
+    let path = directory.path().join("store.redb");
+    std::fs::write(&path, b"").unwrap();
+    let error = Embedded::open(directory.path(), Options::default(), &host).await.unwrap_err();
+    assert!(error.to_string().contains("is empty): put a backup in its place"), "{error}");
+}
+
 async fn check_power_cut(steps: &[Step], power: u64, seed: u64, host: &Host) {
     let disk = FaultyDisk::new(seed);
     let (acknowledged, perhaps, revision) = run_until_dark(&disk, steps, power, host).await;
@@ -199,11 +271,13 @@ fn a_full_disk_refuses_writes_and_recovers() {
         };
         assert!(matches!(error, Error::Full { .. }), "{error:?}");
         assert_eq!(content(&store).await.len(), written);
+        assert!(matches!(store.trouble(), Some(Error::Full { .. })));
         let again = store.put("/again", value.clone(), Expect::Absent, None).await;
         assert!(matches!(again, Err(Error::Full { .. })), "{again:?}");
 
         disk.set_faults(Faults::default());
         store.put("/again", value, Expect::Absent, None).await.unwrap();
+        assert!(store.trouble().is_none());
         assert_eq!(content(&store).await.len(), written + 1);
         drop(store);
         assert_eq!(content(&open(disk, &host).unwrap()).await.len(), written + 1);

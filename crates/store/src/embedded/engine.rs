@@ -27,6 +27,8 @@ pub(super) struct Engine {
     backend: Backend,
     leases: Leases,
     last_lease: LeaseId,
+    /// The last write failed, whether or not the database has been opened anew since.
+    failing: bool,
     /// Why the database must be opened anew before it is written again.
     broken: Option<Cause>,
 }
@@ -40,11 +42,9 @@ impl Engine {
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
         let backend = Backend::new(disk);
-        let database = open_database(&backend, options).map_err(|e| OpenError::failed("open the store", e))?;
-        format::prepare(&database)?;
-        let (state, leases, last_lease) = load(database, &host)?;
+        let (state, leases, last_lease) = open_sound(&backend, options, &host)?;
         let shared = Arc::new(Shared::new(options, state, leases.next_end(), lock));
-        Ok(Self { host, shared, backend, leases, last_lease, broken: None })
+        Ok(Self { host, shared, backend, leases, last_lease, failing: false, broken: None })
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {
@@ -55,6 +55,7 @@ impl Engine {
     pub(super) fn commit(&mut self, operations: Vec<Operation>) -> Vec<Result<Outcome, Error>> {
         let count = operations.len();
         if let Err(error) = self.heal() {
+            self.shared.set_trouble(Some(error.clone()));
             return vec![Err(error); count];
         }
         let (change, outcomes) = self.plan(operations);
@@ -64,9 +65,17 @@ impl Engine {
         match self.write(&change) {
             Ok(()) => {
                 self.publish(change);
+                if self.failing {
+                    self.failing = false;
+                    self.shared.set_trouble(None);
+                }
                 outcomes
             }
-            Err(error) => vec![Err(self.fail(error)); count],
+            Err(error) => {
+                let error = self.fail(error);
+                self.shared.set_trouble(Some(error.clone()));
+                vec![Err(error); count]
+            }
         }
     }
 
@@ -149,6 +158,7 @@ impl Engine {
         let full = self.backend.failures().take_full();
         let cause: Cause = Arc::new(error);
         tracing::error!(error = &*cause as &dyn std::error::Error, "the store could not be written");
+        self.failing = true;
         self.broken = Some(cause.clone());
         if let Err(error) = self.reopen() {
             tracing::error!(error = &error as &dyn std::error::Error, "the store cannot be read");
@@ -220,9 +230,26 @@ fn open_database(backend: &Backend, options: Options) -> Result<Database, redb::
     Builder::new().set_cache_size(options.cache).create_with_backend(backend.clone())
 }
 
+/// Opens the database, checks every page against its checksum, and reads the index. What is damaged beyond the last
+/// durable write is refused before anything is changed or served.
+fn open_sound(backend: &Backend, options: Options, host: &Host) -> Result<(State, Leases, LeaseId), OpenError> {
+    let open = || {
+        let failed = |error| OpenError::of_database("open the store", error);
+        let mut database = open_database(backend, options).map_err(failed)?;
+        if !database.check_integrity().map_err(failed)? {
+            tracing::warn!("the store was damaged and went back to its last sound state");
+        }
+        format::prepare(&database)?;
+        load(database, host)
+    };
+    // The database trusts its pages: damage that its checks do not meet first makes it panic.
+    let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(open));
+    opened.unwrap_or_else(|_| Err(OpenError::damaged("its pages do not fit together")))
+}
+
 /// Reads index and leases from the log.
 fn load(database: Database, host: &Host) -> Result<(State, Leases, LeaseId), OpenError> {
-    let failed = |e| OpenError::failed("read the store's log", e);
+    let failed = |e: redb::Error| OpenError::of_database("read the store's log", e);
     let meta = format::read_meta(&database).map_err(failed)?;
     let (mut index, mut revision): (_, Revision) = (Index::default(), meta.compacted.max(1));
     let sound = format::scan_heads(&database, 0, |at, head| {
@@ -230,8 +257,7 @@ fn load(database: Database, host: &Host) -> Result<(State, Leases, LeaseId), Ope
         revision = revision.max(at);
     });
     if !sound.map_err(failed)? {
-        let source = Error::Corrupt("a head of the log cannot be read".to_owned());
-        return Err(OpenError::failed("read the store's log", source));
+        return Err(OpenError::damaged("a head of the log cannot be read"));
     }
     let mut leases = Leases::resume(&meta.leases, host.now());
     for (key, version) in index.live() {

@@ -60,11 +60,11 @@ pub(super) struct Meta {
 
 /// Makes the tables, or checks that the format is one we read.
 pub(super) fn prepare(database: &Database) -> Result<(), OpenError> {
-    let found = stored_format(database).map_err(|e| OpenError::failed("read the store's format", e))?;
+    let found = stored_format(database).map_err(|e| OpenError::of_database("read the store's format", e))?;
     match found {
         Some(FORMAT) => Ok(()),
         Some(found) => Err(OpenError::Format { found, known: FORMAT }),
-        None => create(database).map_err(|e| OpenError::failed("make the store's tables", e)),
+        None => create(database).map_err(|e| OpenError::of_database("make the store's tables", e)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The published state: what readers and watches see.
 
 use std::fs::File;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use redb::{Database, ReadTransaction, ReadableDatabase};
@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub(super) progress_tx: watch::Sender<Progress>,
     /// engine --when the next lease ends, in milliseconds since 1970--> expiry
     pub(super) ends_tx: watch::Sender<Option<i64>>,
+    /// Why the last write failed; none once one has succeeded.
+    trouble: Mutex<Option<Error>>,
     /// Held for as long as anyone may use the disk.
     _lock: Option<File>,
 }
@@ -53,8 +55,17 @@ impl Shared {
             recent: RwLock::default(),
             progress_tx: watch::Sender::new(progress),
             ends_tx: watch::Sender::new(next_end),
+            trouble: Mutex::default(),
             _lock: lock,
         }
+    }
+
+    pub(super) fn trouble(&self) -> Option<Error> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_trouble(&self, trouble: Option<Error>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     pub(super) fn revision(&self) -> Revision {
