@@ -58,6 +58,14 @@ impl Body {
         Self(Inner::Stream(Mutex::new(Box::pin(body.map_err(Into::into)))))
     }
 
+    /// Whether nothing is under way.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        match &self.0 {
+            Inner::Stream(_) => self.is_end_stream(),
+            _ => true,
+        }
+    }
+
     /// Reads everything, up to `limit` bytes.
     ///
     /// # Errors
@@ -102,7 +110,7 @@ impl HttpBody for Body {
             Inner::Empty => true,
             Inner::Full(bytes) => bytes.is_empty(),
             Inner::Slices { left, .. } => *left == 0,
-            Inner::Stream(_) => false,
+            Inner::Stream(body) => body.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream(),
         }
     }
 

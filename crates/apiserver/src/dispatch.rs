@@ -51,6 +51,8 @@ struct Ask<'a> {
     verb: Verb,
     query: Query,
     headers: &'a http::HeaderMap,
+    /// The connection's other protocol, where the request asks for one.
+    upgrade: Option<hyper::upgrade::OnUpgrade>,
     body: bytes::Bytes,
     epoch: u64,
 }
@@ -70,13 +72,14 @@ impl Dispatch {
         }
         let kind = subresource_kind(&served, target)?;
         check_verb(&served, target, exchange.info.verb)?;
-        let Exchange { parts, body, info, user, warnings, .. } = exchange;
+        let Exchange { parts, body, info, user, warnings, mut slot, .. } = exchange;
         let scope = self.scope(&snapshot, served, target, &user, &warnings, &parts.headers)?;
         let ask = Ask {
             verb: info.verb,
             query: Query::of(&parts.uri),
             headers: &parts.headers,
-            body: body.read(self.registry.limits.body).await?,
+            upgrade: parts.extensions.get().cloned(),
+            body: slot.read(body, self.registry.limits.body).await?,
             epoch: snapshot.epoch(),
             scope,
         };

@@ -1,5 +1,7 @@
 //! Accepting connections, over TLS and in memory, and speaking HTTP on them.
 
+mod prompt;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +21,20 @@ use crate::body::Body;
 use crate::error::Error;
 use crate::handle::{Executor, Incoming};
 use crate::options::Listen;
-use crate::pipeline::{Exchange, Pipeline, Response, Warnings};
+use crate::pipeline::{Exchange, Pipeline, Response, Slot, Warnings};
 use crate::request::RequestInfo;
 use crate::respond;
 use crate::user::{Peer, User};
+use prompt::Prompt;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADERS: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const STREAMS: u32 = 1000;
+/// Bytes of answers that one stream may have waiting for its client.
+const UNSENT: usize = 128 * 1024;
+/// Bytes of a request's headers.
+const HEADER_BYTES: u32 = 64 * 1024;
 /// The wait after `accept` fails for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -129,6 +136,7 @@ where
         let (front, peer) = (front.clone(), peer.clone());
         async move { Ok::<_, std::convert::Infallible>(answer(&front, peer, request).await) }
     });
+    let stream = Prompt::new(stream, HEADERS);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     if let Err(error) = drive(connection, shutdown).await {
@@ -178,6 +186,8 @@ fn builder(front: &Front) -> auto::Builder<Executor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .max_send_buf_size(UNSENT)
+        .max_header_list_size(HEADER_BYTES)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE);
     builder
@@ -199,6 +209,7 @@ async fn answer(front: &Front, peer: Peer, request: http::Request<HttpBody>) -> 
         warnings: Warnings::default(),
         deadline: None,
         audit_id: String::new(),
+        slot: Slot::default(),
     };
     front.pipeline.serve(exchange).await
 }

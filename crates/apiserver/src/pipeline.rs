@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub use access::{Authentication, Authorization, refusal};
 pub use audit::{Audit, AuditInit};
 pub use deadline::Deadline;
-pub use fairness::MaxInFlight;
+pub use fairness::{MaxInFlight, Slot};
 pub use frame::{CacheControl, PanicRecovery, Tracking};
 pub use impersonation::Impersonation;
 pub use warnings::{WarningRecorder, Warnings};
@@ -42,6 +42,8 @@ pub struct Exchange {
     /// When the answer must have begun; `None` for long-running requests.
     pub deadline: Option<Instant>,
     pub audit_id: String,
+    /// Among the requests that are served at once; kept until the answer has been made.
+    pub slot: Slot,
 }
 
 /// One concern of the pipeline.

@@ -86,7 +86,7 @@ pub(crate) fn spdy_response(version: Option<&'static str>) -> Response<Full<Byte
 /// `101` for WebSocket with the chosen subprotocol, if the client offered any.
 pub(crate) fn websocket_response(
     headers: &HeaderMap,
-    subprotocol: Option<&'static str>,
+    subprotocol: Option<&str>,
 ) -> Result<Response<Full<Bytes>>, Error> {
     let version = headers.get(header::SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes);
     if version != Some(b"13") {
@@ -96,7 +96,10 @@ pub(crate) fn websocket_response(
     let key = key.ok_or_else(|| Error::BadRequest("the Sec-WebSocket-Key header is missing".into()))?;
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()))
         .map_err(|_| Error::BadRequest("the Sec-WebSocket-Key header is malformed".into()))?;
-    let subprotocol = subprotocol.map(|name| (header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name)));
+    let subprotocol = subprotocol.map(HeaderValue::from_str).transpose();
+    let subprotocol =
+        subprotocol.map_err(|_| Error::BadRequest("the Sec-WebSocket-Protocol header is malformed".into()))?;
+    let subprotocol = subprotocol.map(|name| (header::SEC_WEBSOCKET_PROTOCOL, name));
     let mut response = switching(HeaderValue::from_static(protocol::WEBSOCKET), subprotocol);
     response.headers_mut().insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     Ok(response)

@@ -1,19 +1,32 @@
 //! The verbs on stored objects.
 
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use host::OnEnd;
 use http::StatusCode;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use schema::columns;
 use schema::resource::ScalePaths;
 use serde_json::{Value, json};
+use streaming::{Ending, Framing};
 
 use super::{Ask, Dispatch, body_type, unserved};
+use crate::authentication::subprotocols_without_token;
+use crate::body::{Body, BodyError};
 use crate::cache::{Filter, UnsupportedField};
 use crate::codec;
 use crate::error::{self, Error, Result};
+use crate::negotiate::Media;
 use crate::parameters::{DeleteOptions, ListOptions, Propagation, WriteOptions, get_freshness};
 use crate::pipeline::Response;
 use crate::registry::{Patch, Rescale, Scope, Show, View, scale_of};
 use crate::request::Verb;
 use crate::respond;
+
+/// Bytes of the length before a frame of protobuf.
+const LENGTH: usize = 4;
 
 impl Dispatch {
     /// The verbs of objects, and of their subresources that are views of the whole object.
@@ -64,9 +77,39 @@ impl Dispatch {
             }
             filter.name = Some(name.into());
         }
-        let media = view.form.media.stream_header();
-        let body = self.registry.watch(&ask.scope, filter, view, &options).await?;
-        Ok(respond::with(StatusCode::OK, media, body))
+        let media = view.form.media;
+        let lines = self.registry.watch(&ask.scope, filter, view, &options).await?;
+        if streaming::is_websocket(ask.headers) {
+            return self.watch_over_websocket(ask, media, lines);
+        }
+        let body = StreamBody::new(lines.map(|line| Ok::<_, BodyError>(Frame::data(line))));
+        Ok(respond::with(StatusCode::OK, media.stream_header(), Body::wrap(body)))
+    }
+
+    /// The same, a message each: a line of JSON, or a frame of protobuf without the length that messages have anyway. The client's first subprotocol is agreed to, whatever it is: none changes anything.
+    fn watch_over_websocket(
+        &self,
+        ask: &Ask<'_>,
+        media: Media,
+        lines: BoxStream<'static, Bytes>,
+    ) -> Result<Response> {
+        let (framing, lines) = match media {
+            Media::Protobuf => (Framing::Binary, lines.map(|frame| frame.slice(LENGTH..)).boxed()),
+            _ => (Framing::Text, lines),
+        };
+        let shutdown = self.registry.host.shutdown();
+        let ending = move || if shutdown.is_cancelled() { Ending::Away } else { Ending::Complete };
+        let offered = subprotocols_without_token(ask.headers);
+        let subprotocol = offered.split(", ").next().filter(|name| !name.is_empty());
+        let (headers, upgrade) = (ask.headers, ask.upgrade.clone());
+        let accepted = streaming::accept_messages(headers, upgrade, subprotocol, framing, lines, ending)
+            .map_err(|error| Error::bad_request(error.to_string()))?;
+        self.registry.host.tasks.spawn("watch-websocket", OnEnd::Expected, async move {
+            if let Err(error) = accepted.session.await {
+                tracing::debug!(%error, "a watch over WebSocket broke");
+            }
+        });
+        Ok(accepted.response.map(|_| Body::empty()))
     }
 
     async fn create(&self, ask: &Ask<'_>) -> Result<Response> {

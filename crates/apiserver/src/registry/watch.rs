@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::Stream;
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use host::Shutdown;
-use http_body::Frame;
-use http_body_util::StreamBody;
 use serde_json::json;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::{Registry, Scope, View};
-use crate::body::{Body, BodyError};
 use crate::cache::{Cache, Entry, Event, Filter, Shown, Subscription};
 use crate::error::{Error, Result};
 use crate::parameters::{Freshness, ListOptions};
@@ -53,18 +51,20 @@ enum Next {
 }
 
 impl Registry {
-    /// The body of a watch.
+    /// The lines of a watch, as they come.
     pub(crate) async fn watch(
         &self,
         scope: &Scope<'_>,
         filter: Filter,
         view: View,
         options: &ListOptions,
-    ) -> Result<Body> {
+    ) -> Result<BoxStream<'static, Bytes>> {
         let subscription = match self.subscribe(scope, &filter, options).await {
             Ok(subscription) => subscription,
             // Clients look for a revision that is gone in the stream, not in the status line.
-            Err(error) if error.reason() == "Expired" => return Ok(Body::full(view.failure(&error))),
+            Err(error) if error.reason() == "Expired" => {
+                return Ok(futures::stream::iter([view.failure(&error)]).boxed());
+            }
             Err(error) => return Err(error),
         };
         let timeout = options
@@ -87,7 +87,8 @@ impl Registry {
             shutdown: self.host.shutdown(),
             ended: false,
         };
-        Ok(Body::wrap(StreamBody::new(frames(watching))))
+        let next = |mut watching: Watching| async move { Some((watching.next_frame().await?, watching)) };
+        Ok(futures::stream::unfold(watching, next).boxed())
     }
 
     async fn subscribe(&self, scope: &Scope<'_>, filter: &Filter, options: &ListOptions) -> Result<Subscription> {
@@ -118,13 +119,6 @@ fn bookmark_interval() -> Interval {
     let mut interval = tokio::time::interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
-}
-
-fn frames(watching: Watching) -> impl Stream<Item = Result<Frame<Bytes>, BodyError>> {
-    futures::stream::unfold(watching, |mut watching| async move {
-        let bytes = watching.next_frame().await?;
-        Some((Ok(Frame::data(bytes)), watching))
-    })
 }
 
 impl Watching {

@@ -114,3 +114,42 @@ async fn the_issuer_describes_itself() {
     assert_eq!((status, &keys["keys"][0]["alg"]), (200, &json!("ES256")));
     assert_eq!(cluster.get(As::Nobody, "/openid/v1/jwks").await.0, 403);
 }
+
+#[tokio::test]
+async fn browsers_show_their_token_as_a_subprotocol() {
+    use base64::Engine;
+    use futures::StreamExt;
+    let cluster = Cluster::start().await;
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    cluster.create(accounts, json!({ "metadata": { "name": "browser" } })).await;
+    let binding = json!({ "metadata": { "name": "browser" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view" },
+        "subjects": [{ "kind": "ServiceAccount", "name": "browser", "namespace": "default" }] });
+    cluster.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding).await;
+    let issued = cluster.create(&format!("{accounts}/browser/token"), json!({})).await;
+    let token = issued["status"]["token"].as_str().unwrap();
+    cluster.eventually(As::Token(token), accounts, 200).await;
+    let shown = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token);
+    let watch = async |protocols: String| {
+        let request = http::Request::builder()
+            .uri(format!("wss://127.0.0.1{accounts}?watch=1"))
+            .header("host", "127.0.0.1")
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", tokio_tungstenite::tungstenite::handshake::client::generate_key())
+            .header("sec-websocket-protocol", protocols);
+        tokio_tungstenite::client_async(request.body(()).unwrap(), cluster.connect(As::Nobody).await).await
+    };
+    let (mut socket, response) =
+        watch(format!("base64url.bearer.authorization.k8s.io.{shown}, base64.binary.k8s.io")).await.unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "base64.binary.k8s.io", "the token is not sent back");
+    let event: Value = serde_json::from_str(socket.next().await.unwrap().unwrap().to_text().unwrap()).unwrap();
+    assert_eq!(event["type"], "ADDED");
+    for wrong in ["base64url.bearer.authorization.k8s.io.YWJj, x", "x"] {
+        let Err(tokio_tungstenite::tungstenite::Error::Http(refusal)) = watch(wrong.to_owned()).await else {
+            panic!("{wrong} is accepted")
+        };
+        assert_eq!(refusal.status().as_u16(), if wrong == "x" { 403 } else { 401 });
+    }
+}

@@ -8,6 +8,7 @@
 
 mod access;
 mod cluster;
+mod handshakes;
 mod identity;
 mod kubectl;
 mod nodes;
