@@ -126,6 +126,18 @@ async fn a_terminal_has_a_size_and_no_stderr() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_websocket_ends_with_its_session() {
+    let tasks = Tasks::new();
+    let io = serve(Streams { stdout: true, ..Streams::default() }, Exit::Success, &tasks);
+    let request = exec_request("/exec", Carrier::WebSocket, "v5.channel.k8s.io").unwrap();
+    let Upgrade::Switched { mut io, .. } = upgrade(io, request, &tasks).await.unwrap() else { panic!("refused") };
+    let started = tokio::time::Instant::now();
+    // This client never answers the closing handshake.
+    io.read_to_end(&mut Vec::new()).await.unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_is_noticed() {
     for (carrier, version) in [(Carrier::Spdy, "v4.channel.k8s.io"), (Carrier::WebSocket, "v5.channel.k8s.io")] {
         let tasks = Tasks::new();

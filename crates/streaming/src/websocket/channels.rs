@@ -164,20 +164,32 @@ pub(crate) async fn drive<I>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let (sink, stream) = socket.split();
-    let mut receive = std::pin::pin!(receive(stream, coding, &mut inputs));
+    let (mut sink, mut stream) = socket.split();
     let sent = tokio::select! {
         biased;
-        () = &mut receive => return,
-        sent = send(sink, coding, &mut outgoing) => sent,
+        () = receive(&mut stream, coding, &mut inputs) => return,
+        sent = send(&mut sink, coding, &mut outgoing) => sent,
     };
-    match sent {
-        Ok(()) => drop(tokio::time::timeout(LINGER, receive).await),
-        Err(error) => tracing::debug!(%error, "sending to a WebSocket client failed"),
+    if let Err(error) = sent {
+        return tracing::debug!(%error, "sending to a WebSocket client failed");
+    }
+    if let Ok(socket) = sink.reunite(stream) {
+        drop(tokio::time::timeout(LINGER, hang_up(socket, coding, &mut inputs)).await);
     }
 }
 
-async fn receive<S>(mut stream: S, coding: Coding, inputs: &mut Inputs)
+/// Ends our direction, then reads the peer's to its end. Clients that wait for their socket, while the last messages are
+/// decrypted already, notice only this end.
+async fn hang_up<I>(mut socket: WebSocketStream<I>, coding: Coding, inputs: &mut Inputs)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    // A peer that is gone already needs no word.
+    let _ = socket.get_mut().shutdown().await;
+    receive(&mut socket, coding, inputs).await;
+}
+
+async fn receive<S>(stream: &mut S, coding: Coding, inputs: &mut Inputs)
 where
     S: Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
 {
@@ -195,7 +207,11 @@ where
     }
 }
 
-async fn send<S>(mut sink: S, coding: Coding, outgoing: &mut mpsc::Receiver<Outgoing>) -> Result<(), tungstenite::Error>
+async fn send<S>(
+    sink: &mut S,
+    coding: Coding,
+    outgoing: &mut mpsc::Receiver<Outgoing>,
+) -> Result<(), tungstenite::Error>
 where
     S: Sink<Message, Error = tungstenite::Error> + Unpin,
 {
