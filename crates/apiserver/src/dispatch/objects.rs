@@ -132,8 +132,9 @@ impl Dispatch {
     async fn patch(&self, ask: &Ask<'_>) -> Result<Response> {
         let view = ask.view(&self.registry, false)?;
         let options = WriteOptions::parse(&ask.query)?;
+        let patch = ask.read_patch()?;
         options.check_patch()?;
-        let written = self.registry.patch(&ask.scope, &ask.read_patch()?, &options).await?;
+        let written = self.registry.patch(&ask.scope, &patch, &options).await?;
         ask.answer(StatusCode::OK, &view, written.object)
     }
 
@@ -178,7 +179,7 @@ impl Dispatch {
         } else {
             let patch = ask.read_patch()?;
             let ty = body_type(&object::Gvk::new("autoscaling", "v1", "Scale"))?;
-            let apply = |scale: &mut Value| patch.apply_to(scale, ty.node(), &ask.scope);
+            let apply = |scale: &mut Value| patch.apply_to(scale, ty.node());
             self.registry.rescale(&ask.scope, paths, &Rescale::Patch(&apply), &options).await?
         };
         ask.document(StatusCode::OK, &view, &scale)

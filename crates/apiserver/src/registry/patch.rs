@@ -11,7 +11,7 @@ use super::metadata::text;
 use super::{Admitting, Registry, Scope, Written};
 use crate::admit::Operation;
 use crate::codec;
-use crate::error::{Error, Result};
+use crate::error::{Details, Error, Result};
 use crate::parameters::WriteOptions;
 
 const JSON_PATCH: &str = "application/json-patch+json";
@@ -48,7 +48,7 @@ impl Patch {
     }
 
     /// Applies the patch to an object whose shape is `node`.
-    pub(crate) fn apply_to(&self, object: &mut Value, node: schema::Node<'_>, scope: &Scope<'_>) -> Result<()> {
+    pub(crate) fn apply_to(&self, object: &mut Value, node: schema::Node<'_>) -> Result<()> {
         let applied = match self {
             Self::Json(patch) => patch::json::apply(object, patch),
             Self::Merge(patch) => {
@@ -57,7 +57,7 @@ impl Patch {
             }
             Self::Strategic(patch) => patch::strategic::apply(object, patch, node),
         };
-        applied.map_err(|error| refused(&error, scope))
+        applied.map_err(|error| refused(&error))
     }
 }
 
@@ -65,18 +65,19 @@ fn unsupported(accepted: &[&str]) -> Error {
     Error::unsupported_media_type(accepted)
 }
 
-fn refused(error: &patch::Error, scope: &Scope<'_>) -> Error {
+fn refused(error: &patch::Error) -> Error {
     match error {
         patch::Error::Malformed(_) => Error::bad_request(error.to_string()),
         patch::Error::TooLarge(_) => {
             Error::new(http::StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", error.to_string())
         }
+        // About no object: clients then show the message.
         _ => Error::new(
             http::StatusCode::UNPROCESSABLE_ENTITY,
             "Invalid",
             format!("the server rejected our request due to an error in our request: {error}"),
         )
-        .about(scope.about(), &scope.target.name),
+        .details(Details::default()),
     }
 }
 
@@ -93,7 +94,7 @@ impl Edit for Patching<'_> {
     async fn edit(&mut self, current: &Current) -> Result<Change> {
         let scope = self.how.scope;
         let mut object = codec::from_storage(&scope.served, current.object.clone())?;
-        self.patch.apply_to(&mut object, scope.served.ty().node(), scope)?;
+        self.patch.apply_to(&mut object, scope.served.ty().node())?;
         let object =
             codec::accept(&scope.served, &scope.stored, object, self.options.field_validation, scope.warnings)?;
         for (field, wanted) in [("name", scope.target.name.as_str()), ("namespace", scope.namespace())] {

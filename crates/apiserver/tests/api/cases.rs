@@ -64,6 +64,7 @@ const CASES: &[Case] = &[
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/none", MERGE, "{}", 404, "NotFound", ""),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", &[("content-type", "application/json")], "{}", 415, "UnsupportedMediaType", "application/strategic-merge-patch+json"),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", &[("content-type", "application/apply-patch+yaml")], "{}", 415, "UnsupportedMediaType", "server-side apply is not supported"),
+    case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there?force=true", &[("content-type", "application/apply-patch+yaml")], "{}", 415, "UnsupportedMediaType", "server-side apply is not supported"),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there?force=true", MERGE, "{}", 422, "Invalid", "may not be specified for non-apply patch"),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", MERGE, r#"{"metadata":{"name":"x"}}"#, 400, "BadRequest", "does not match the name on the URL"),
     case(Method::PATCH, "/api/v1/namespaces/default/configmaps/there", MERGE, r#"{"data":{"a":1}}"#, 400, "BadRequest", "cannot be handled as a ConfigMap"),

@@ -61,6 +61,9 @@ async fn patches_of_all_kinds() {
     let media = [("content-type", "application/json-patch+json")];
     let patched = api.ask(Method::PATCH, &path, &media, json_patch.to_string()).await.ok();
     assert_eq!(patched["spec"]["replicas"], 5);
+    let untrue = json!([{"op": "test", "path": "/spec/replicas", "value": 6}]);
+    let refused = api.ask(Method::PATCH, &path, &media, untrue.to_string()).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["details"]), (422, &json!({})), "clients show the message");
     let strategic = json!({"spec": {"template": {"spec": {"containers": [{"name": "d", "image": "j"}]}}}});
     let media = [("content-type", "application/strategic-merge-patch+json")];
     let patched = api.ask(Method::PATCH, &path, &media, strategic.to_string()).await.ok();
