@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Container, Life};
 use crate::engine::Engine;
+use crate::image::Name;
 use crate::record;
 use crate::spec;
 
@@ -51,7 +52,7 @@ impl Container {
             started_at: life.status.as_ref().map_or(0, |status| status.started_at),
             finished_at: end.finished_at,
             exit_code: end.code,
-            image: config.image,
+            image: named(engine, &record.image_id, config.image),
             image_ref: record.image_ref,
             reason: end.reason,
             message: end.message,
@@ -72,6 +73,18 @@ impl Container {
         let info = serde_json::json!({ "sandboxID": self.sandbox, "pid": pid });
         BTreeMap::from([("info".to_owned(), info.to_string())])
     }
+}
+
+/// The image by the tag that the user named, else by any of its names: people read it.
+fn named(engine: &Engine, id: &str, wanted: Option<cri::ImageSpec>) -> Option<cri::ImageSpec> {
+    let mut spec = wanted?;
+    let Some(image) = engine.images.find(id) else { return Some(spec) };
+    let own = Name::parse(&spec.user_specified_image).map(|name| name.tag_reference()).ok();
+    let tag = image.tags.iter().find(|tag| Some(*tag) == own.as_ref()).or_else(|| image.tags.first());
+    if let Some(name) = tag.or_else(|| image.digests.first()) {
+        spec.image = name.clone();
+    }
+    Some(spec)
 }
 
 fn state(life: &Life) -> cri::ContainerState {
