@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -21,6 +22,8 @@ pub struct Cluster {
 #[derive(Debug)]
 pub struct Printed {
     pub ok: bool,
+    /// The exit code, unless a signal ended it.
+    pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -28,7 +31,8 @@ pub struct Printed {
 impl Printed {
     fn new(output: Output) -> Self {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Self { ok: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        let (ok, code) = (output.status.success(), output.status.code());
+        Self { ok, code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
     /// The standard output of a command that must have succeeded.
@@ -173,15 +177,29 @@ pub fn run_with(command: &mut Command, input: &str) -> Printed {
 }
 
 fn failed(command: &Command, error: &std::io::Error) -> Printed {
-    Printed { ok: false, stdout: String::new(), stderr: format!("{}: {error}", command.get_program().display()) }
+    Printed {
+        ok: false,
+        code: None,
+        stdout: String::new(),
+        stderr: format!("{}: {error}", command.get_program().display()),
+    }
 }
 
 /// Upstream's kubectl, 1.32 or newer: the one that `make` built, else the one on the PATH.
 #[must_use]
 pub fn kubectl_program() -> Option<PathBuf> {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin/kubectl");
-    let candidates = [built, PathBuf::from("kubectl")];
-    candidates.into_iter().find(|program| minor_version(program).is_some_and(|minor| minor >= 32))
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let candidates = [tools().join("bin/kubectl"), PathBuf::from("kubectl")];
+        candidates.into_iter().find(|program| minor_version(program).is_some_and(|minor| minor >= 32))
+    };
+    FOUND.get_or_init(find).clone()
+}
+
+/// Where `make` puts what tests compare with.
+#[must_use]
+pub fn tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools")
 }
 
 fn minor_version(program: &Path) -> Option<u32> {
