@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use host::{OnEnd, Tasks};
@@ -11,13 +12,17 @@ use http::Request;
 use hyper::body::Incoming;
 use shim::protocol::{Answer, Request as ShimRequest};
 use streaming::Forward;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::Accepted;
+use super::session::copy;
 use crate::engine::Engine;
 use crate::error::{Attempt as _, Result};
 use crate::shim::unexpected;
+
+/// How long a client may go on to send to a pod that has ended its own direction.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Accepts a session of port-forwards.
 pub(super) fn forward(
@@ -47,8 +52,7 @@ async fn run(engine: &Engine, sandbox: &str, forward: Forward) {
     match connect(engine, sandbox, port).await {
         Ok(stream) => {
             drop(error);
-            // Either side may leave at any time.
-            let _ = streaming::splice(data, stream).await;
+            join(data, stream).await;
         }
         Err(e) => {
             let message = format!("error forwarding port {port} to pod {sandbox}: {}", e.words());
@@ -56,6 +60,19 @@ async fn run(engine: &Engine, sandbox: &str, forward: Forward) {
             let _ = error.write_all(message.as_bytes()).await;
             let _ = error.shutdown().await;
         }
+    }
+}
+
+/// Copies in both directions. A client that has ended its own is answered for as long as the pod likes. When the pod has
+/// ended, the client has a moment to do so too: over WebSocket channels it learns of it only by the end of everything.
+async fn join(client: impl AsyncRead + AsyncWrite, pod: impl AsyncRead + AsyncWrite) {
+    let (from_client, to_client) = tokio::io::split(client);
+    let (from_pod, to_pod) = tokio::io::split(pod);
+    let (questions, answers) = (copy(Some(from_client), Some(to_pod)), copy(Some(from_pod), Some(to_client)));
+    tokio::pin!(questions, answers);
+    tokio::select! {
+        () = &mut questions => answers.await,
+        () = &mut answers => drop(tokio::time::timeout(GRACE, questions).await),
     }
 }
 
@@ -78,4 +95,37 @@ async fn connect(engine: &Engine, sandbox: &str, port: u16) -> Result<TcpStream>
 
 async fn dial(socket: OwnedFd, address: SocketAddr) -> io::Result<TcpStream> {
     TcpSocket::from_std_stream(socket.into()).connect(address).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, duplex};
+    use tokio::time::{Instant, sleep};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_ended_is_still_answered() {
+        let ((mut client, near), (far, mut pod)) = (duplex(64), duplex(64));
+        let talk = async {
+            client.write_all(b"question").await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut heard = String::new();
+            pod.read_to_string(&mut heard).await.unwrap();
+            sleep(GRACE * 100).await;
+            pod.write_all(b"answer").await.unwrap();
+            drop(pod);
+            client.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard, "questionanswer");
+        };
+        tokio::join!(join(near, far), talk);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_that_has_ended_ends_the_connection() {
+        let ((_client, near), (far, pod)) = (duplex(64), duplex(64));
+        drop(pod);
+        let started = Instant::now();
+        join(near, far).await;
+        assert_eq!(started.elapsed(), GRACE);
+    }
 }

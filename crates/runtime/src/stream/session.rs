@@ -210,7 +210,7 @@ async fn resizes(mut sizes: tokio::sync::mpsc::Receiver<streaming::TerminalSize>
 }
 
 /// Copies until either end closes, and closes the writer.
-async fn copy(reader: Option<impl AsyncRead + Unpin>, writer: Option<impl AsyncWrite + Unpin>) {
+pub(super) async fn copy(reader: Option<impl AsyncRead + Unpin>, writer: Option<impl AsyncWrite + Unpin>) {
     let (Some(mut reader), Some(mut writer)) = (reader, writer) else { return };
     // Either side may leave at any time; how it ended is told by the status.
     let _ = tokio::io::copy(&mut reader, &mut writer).await;
