@@ -3,6 +3,7 @@
 mod limits;
 mod usage;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,9 @@ const JOINED: &[&str] = &["cpu", "cpuacct", "cpuset", "memory", "pids", "devices
 
 /// Controllers that are handed down the tree on v2.
 const DELEGATED: &[&str] = &["cpu", "cpuset", "io", "memory", "pids", "hugetlb"];
+
+/// How often processes that fork while they are killed are looked for again, on v1.
+const KILL_ROUNDS: usize = 100;
 
 /// The hierarchies of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -204,15 +208,22 @@ impl Group<'_> {
         self.hierarchies.v1.iter().filter_map(|h| Some((h.mountpoint.file_name()?, h.mountpoint.join(&self.path))))
     }
 
-    /// Kills every process in the group.
+    /// Kills every process in the group, those too that are forked meanwhile.
     pub fn kill(&self) {
         if let Some(directory) = self.unified_directory()
             && fs::write(directory.join("cgroup.kill"), "1").is_ok()
         {
             return;
         }
-        for pid in self.processes() {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        let mut killed = BTreeSet::new();
+        for _ in 0..KILL_ROUNDS {
+            let fresh: Vec<i32> = self.processes().into_iter().filter(|pid| killed.insert(*pid)).collect();
+            if fresh.is_empty() {
+                return;
+            }
+            for pid in fresh {
+                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            }
         }
     }
 

@@ -140,4 +140,86 @@ mod tests {
         assert_eq!(negotiate(&[99]), None);
         assert_eq!(negotiate(&[]), None);
     }
+
+    /// What a shim or a runtime of version 1 says, whatever release it is of.
+    #[track_caller]
+    fn check<T: Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(message: &T, text: &str) {
+        assert_eq!(serde_json::to_string(message).unwrap(), text);
+        assert_eq!(serde_json::from_str::<T>(text).unwrap(), *message);
+    }
+
+    #[test]
+    fn version_1_is_spoken_as_ever() {
+        let container = || "c".to_owned();
+        let streams = Streams { stdin: true, stdout: true, stderr: false };
+        let exit = Exit { code: 3, finished_at: 9, out_of_memory: false };
+        check(&Hello { versions: vec![1] }, r#"{"versions":[1]}"#);
+        check(
+            &Welcome::Speak { version: 1, sandbox: "s".into(), pid: 7 },
+            r#"{"Speak":{"version":1,"sandbox":"s","pid":7}}"#,
+        );
+        check(&Welcome::Refused { message: "m".into() }, r#"{"Refused":{"message":"m"}}"#);
+        let requests = [
+            (
+                Request::Signal { container: container(), signal: 15, all: false },
+                r#"{"Signal":{"container":"c","signal":15,"all":false}}"#,
+            ),
+            (
+                Request::Attach { container: container(), streams },
+                r#"{"Attach":{"container":"c","streams":{"stdin":true,"stdout":true,"stderr":false}}}"#,
+            ),
+            (Request::CloseStdin { container: container() }, r#"{"CloseStdin":{"container":"c"}}"#),
+            (Request::ReopenLog { container: container() }, r#"{"ReopenLog":{"container":"c"}}"#),
+            (Request::Sockets, r#""Sockets""#),
+            (Request::Forget { container: container() }, r#"{"Forget":{"container":"c"}}"#),
+            (Request::Watch, r#""Watch""#),
+            (Request::Shutdown, r#""Shutdown""#),
+        ];
+        requests.iter().for_each(|(request, text)| check(request, text));
+        let user = Identity { uid: 1, gid: 2, groups: vec![3] };
+        let started = Started { pid: 7, started_at: 5, user, warnings: vec!["w".into()] };
+        let running = Running { container: container(), pid: 7, exit: Some(exit) };
+        let answers = [
+            (Answer::Done, r#""Done""#),
+            (
+                Answer::Started(started),
+                r#"{"Started":{"pid":7,"started_at":5,"user":{"uid":1,"gid":2,"groups":[3]},"warnings":["w"]}}"#,
+            ),
+            (Answer::Executing, r#""Executing""#),
+            (Answer::Attached { stdin: true, terminal: false }, r#"{"Attached":{"stdin":true,"terminal":false}}"#),
+            (Answer::Sockets { v6: false }, r#"{"Sockets":{"v6":false}}"#),
+            (
+                Answer::State { containers: vec![running] },
+                r#"{"State":{"containers":[{"container":"c","pid":7,"exit":{"code":3,"finished_at":9,"out_of_memory":false}}]}}"#,
+            ),
+            (Answer::Failed { message: "m".into() }, r#"{"Failed":{"message":"m"}}"#),
+        ];
+        answers.iter().for_each(|(answer, text)| check(answer, text));
+        check(&Event::Ended { code: 3 }, r#"{"Ended":{"code":3}}"#);
+        check(
+            &Event::Exited { container: container(), exit },
+            r#"{"Exited":{"container":"c","exit":{"code":3,"finished_at":9,"out_of_memory":false}}}"#,
+        );
+    }
+
+    #[test]
+    fn a_process_of_version_1_is_described_as_ever() {
+        let text = r#"{"args":["a"],"env":["A=b"],"cwd":"/","user":{"name":"","uid":1,"gid":null,"groups":[],"image_groups":true},"capabilities":{"bounding":3,"ambient":0},"no_new_privileges":false,"oom_score_adj":null,"tty":false}"#;
+        let process = Process {
+            args: vec!["a".into()],
+            env: vec!["A=b".into()],
+            cwd: "/".into(),
+            user: crate::spec::User { uid: Some(1), image_groups: true, ..Default::default() },
+            capabilities: crate::spec::Capabilities { bounding: 3, ambient: 0 },
+            ..Default::default()
+        };
+        check(&process, text);
+        let streams = Streams::default();
+        check(
+            &Request::Exec { container: "c".into(), process: Box::new(process), streams },
+            &format!(
+                r#"{{"Exec":{{"container":"c","process":{text},"streams":{{"stdin":false,"stdout":false,"stderr":false}}}}}}"#
+            ),
+        );
+    }
 }

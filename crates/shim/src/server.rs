@@ -37,6 +37,9 @@ const CHUNK: usize = 16 << 10;
 
 /// Holds the sandbox whose `sandbox.json` is in `directory`. Returns once the shim serves, in the background; in the
 /// background process it returns when the sandbox has been shut down.
+///
+/// Standard input is kept open as long as the shim lives: it is the sandbox's locked file, by which others see that a
+/// shim is there, or on its way.
 pub fn run(directory: &Path) -> io::Result<()> {
     chdir(directory).map_err(|e| named(e.into(), &format!("changing to {}", directory.display())))?;
     let sandbox: Sandbox = serde_json::from_slice(&fs::read(SANDBOX).map_err(|e| named(e, "reading sandbox.json"))?)?;
@@ -91,6 +94,8 @@ pub(crate) struct Server {
     /// Who asked for the end, once somebody has.
     ending: Option<u64>,
     chunk: Vec<u8>,
+    /// What was standard input.
+    _lock: OwnedFd,
 }
 
 /// Whose descriptor is ready.
@@ -108,6 +113,7 @@ impl Server {
     fn new(sandbox: Sandbox) -> io::Result<Self> {
         setsid()?;
         sys::reset_signals();
+        let lock = io::stdin().as_fd().try_clone_to_owned()?;
         detach_streams()?;
         let hierarchies = Hierarchies::find()?;
         if !sandbox.cgroup.is_empty() {
@@ -137,6 +143,7 @@ impl Server {
             capabilities: sys::bounding_set(),
             ending: None,
             chunk: vec![0; CHUNK],
+            _lock: lock,
         })
     }
 

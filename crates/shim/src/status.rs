@@ -59,7 +59,7 @@ impl Status {
         let status: Self = serde_json::from_slice(&bytes)?;
         if status.version != VERSION {
             let message = format!("container status has version {}, this program reads {VERSION}", status.version);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
         Ok(Some(status))
     }
@@ -77,6 +77,21 @@ mod tests {
         status.exit = Some(Exit { code: 137, finished_at: 9, out_of_memory: true });
         status.save(dir.path()).unwrap();
         assert_eq!(Status::load(dir.path()).unwrap(), Some(status));
+    }
+
+    #[test]
+    fn what_earlier_releases_wrote_is_read() {
+        let check = |text: &str, exit: Option<Exit>| {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join(FILE), text).unwrap();
+            let status = Status::load(dir.path()).unwrap().unwrap();
+            assert_eq!((status.started_at, status.pid, status.exit), (5, 31433, exit));
+        };
+        let user = r#"{"uid":0,"gid":0,"groups":[0]}"#;
+        check(&format!(r#"{{"version":1,"started_at":5,"pid":31433,"user":{user},"exit":null}}"#), None);
+        let exit = r#"{"code":3,"finished_at":9,"out_of_memory":false}"#;
+        let text = format!(r#"{{"version":1,"started_at":5,"pid":31433,"user":{user},"exit":{exit}}}"#);
+        check(&text, Some(Exit { code: 3, finished_at: 9, out_of_memory: false }));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use nix::pty::{posix_openpt, ptsname_r, unlockpt};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, SFlag, fstat, umask};
 use nix::unistd::{Gid, Pid, Uid, chdir, fchown, setgroups, setresgid, setresuid, setsid};
 
@@ -101,6 +101,7 @@ impl Child {
         sys::new_session_keyring();
         umask(Mode::from_bits_truncate(0o022));
         setsid().attempt(|| "making a session".into())?;
+        die_with_shim()?;
         let score = process.oom_score_adj.unwrap_or(0);
         if let Err(e) = fs::write("/proc/self/oom_score_adj", score.to_string())
             && process.oom_score_adj.is_some()
@@ -197,5 +198,11 @@ fn become_user(process: &Process, held: u64, account: &Account) -> Result<(), Fa
     if process.no_new_privileges {
         nix::sys::prctl::set_no_new_privs().attempt(|| "setting no_new_privs".into())?;
     }
-    Ok(())
+    // Becoming somebody else has cancelled it.
+    die_with_shim()
+}
+
+/// Nobody knows of a process whose shim is gone. One that has gone before this is noticed by the report to it.
+fn die_with_shim() -> Result<(), Failure> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).attempt(|| "tying a process to its shim".into())
 }

@@ -83,7 +83,7 @@ impl Server {
             }
             Request::Sockets => sockets().map(Some).map_err(|e| format!("making a socket in the sandbox: {e}")),
             Request::Forget { container } => {
-                self.containers.remove(&container);
+                self.forget(&container);
                 Ok(done(()))
             }
             Request::Watch => Ok(self.watch(id)),
@@ -186,6 +186,15 @@ impl Server {
         self.launches.kill_all();
         if let Some(holder) = self.namespaces.holder {
             kill(holder);
+        }
+    }
+
+    /// Drops a container. Nothing of one that was thought to have ended, or never to have started, may go on.
+    fn forget(&mut self, container: &str) {
+        self.launches.kill_container(container);
+        if let Some(forgotten) = self.containers.remove(container).filter(|container| !container.has_ended()) {
+            self.hierarchies.group(&forgotten.spec.cgroup).kill();
+            kill(Pid::from_raw(forgotten.status.pid));
         }
     }
 

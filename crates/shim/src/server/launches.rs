@@ -56,7 +56,11 @@ impl Launches {
 
     /// Whether a container of this name is under way.
     pub(super) fn has_container(&self, id: &str) -> bool {
-        self.0.values().any(|launch| matches!(&launch.purpose, Purpose::Container { spec, .. } if spec.id == id))
+        self.0.values().any(|launch| launch.is_of(id))
+    }
+
+    pub(super) fn kill_container(&self, id: &str) {
+        self.0.values().filter(|launch| launch.is_of(id)).for_each(|launch| kill(launch.process.pid));
     }
 
     pub(super) fn kill_all(&self) {
@@ -78,6 +82,10 @@ impl Launches {
 }
 
 impl Launch {
+    fn is_of(&self, container: &str) -> bool {
+        matches!(&self.purpose, Purpose::Container { spec, .. } if spec.id == container)
+    }
+
     /// Reads reports. Returns whether they have ended.
     fn read(&mut self, chunk: &mut [u8]) -> bool {
         loop {

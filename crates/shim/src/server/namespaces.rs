@@ -3,9 +3,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, chdir, pivot_root, sethostname};
@@ -27,6 +28,8 @@ pub(crate) struct Namespaces {
     /// The process namespace that containers may share, and the process that holds it.
     pub(crate) pids: Option<OwnedFd>,
     pub(super) holder: Option<Pid>,
+    /// Open as long as this process lives: the holder looks at it once.
+    _tie: Option<OwnedFd>,
 }
 
 impl Namespaces {
@@ -44,13 +47,14 @@ impl Namespaces {
         sandbox.sysctls.iter().try_for_each(|(name, value)| set_sysctl(sandbox, name, value))?;
         fs::create_dir_all(MOUNT_POINT)?;
         let shm = (!sandbox.host_ipc).then(|| make_shm(sandbox.shm_size)).transpose();
-        let holder = sandbox.shared_pids.then(hold_pids).transpose()?;
+        let (holder, tie) = sandbox.shared_pids.then(hold_pids).transpose()?.unzip();
         let pids = holder.map(|holder| File::open(format!("/proc/{holder}/ns/pid")).map(OwnedFd::from)).transpose()?;
         Ok(Self {
             own_pids: File::open("/proc/self/ns/pid")?.into(),
             shm: shm.map_err(|e| named(e, "making shared memory"))?,
             pids,
             holder,
+            _tie: tie,
         })
     }
 }
@@ -123,21 +127,29 @@ fn make_shm(size: u64) -> io::Result<OwnedFd> {
     Ok(shm.into())
 }
 
-/// Forks the first process of a process namespace that containers share.
-fn hold_pids() -> io::Result<Pid> {
+/// Forks the first process of a process namespace that containers share. What comes with it is to be kept open.
+fn hold_pids() -> io::Result<(Pid, OwnedFd)> {
+    let (watched, tie) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     let flags = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
     match sys::fork(flags.bits(), None)? {
-        Fork::Parent(pid) => Ok(pid),
+        Fork::Parent(pid) => Ok((pid, tie)),
         Fork::Child => {
-            let _ = idle();
+            drop(tie);
+            let _ = idle(&watched);
             sys::exit_now(1)
         }
     }
 }
 
-/// Sees nothing, may nothing, and reaps orphans until it is killed; dies with the shim.
-fn idle() -> io::Result<()> {
+/// Sees nothing, may nothing, and reaps orphans until it is killed; dies with the shim, whose end of `watched` is open
+/// unless the shim is dead already.
+fn idle(watched: &OwnedFd) -> io::Result<()> {
     const NONE: Option<&str> = None;
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    let mut fds = [PollFd::new(watched.as_fd(), PollFlags::empty())];
+    if poll(&mut fds, PollTimeout::ZERO)? > 0 {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
     nix::sys::prctl::set_name(c"pause")?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
     mount(Some("none"), MOUNT_POINT, Some("tmpfs"), MsFlags::MS_RDONLY, NONE)?;
@@ -146,7 +158,6 @@ fn idle() -> io::Result<()> {
     umount2(".", MntFlags::MNT_DETACH)?;
     sys::close_all_descriptors();
     sys::set_capabilities(0, 0, 0)?;
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     let mut children = nix::sys::signal::SigSet::empty();
     children.add(Signal::SIGCHLD);
     children.thread_block()?;
