@@ -1,5 +1,7 @@
 //! Hands the node's pod network to the runtime, which knows only its own narrow seam.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use network::Network;
 use runtime::{Attachment, HostPort, NetworkError, NetworkRequest, PodNetwork};
@@ -17,6 +19,13 @@ impl PodNetwork for NodeNetwork {
 
     async fn detach(&self, sandbox: &str) -> Result<(), NetworkError> {
         self.0.detach(sandbox).await.map_err(words)
+    }
+
+    async fn retain(&self, holders: &BTreeSet<String>) -> Result<(), NetworkError> {
+        for sandbox in self.0.sandboxes().iter().filter(|sandbox| !holders.contains(*sandbox)) {
+            self.0.detach(sandbox).await.map_err(words)?;
+        }
+        Ok(())
     }
 }
 

@@ -10,10 +10,11 @@ use shim::protocol::{Answer, Request};
 use shim::status::{Exit, Status};
 use tokio::sync::watch;
 
+use crate::crash::point;
 use crate::engine::Engine;
 use crate::error::{Attempt as _, Error, Result, blocking};
 use crate::image::{Config, Document};
-use crate::layout::remove_directory;
+use crate::layout::remove_recorded;
 use crate::record::{self, Failure, Record as _};
 use crate::sandbox::Sandbox;
 use crate::shim::unexpected;
@@ -60,10 +61,20 @@ pub(crate) struct Container {
 
 impl Container {
     /// Makes the value for a record, with what the shim has written down.
-    pub(crate) fn recover(engine: &Engine, record: record::Container) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// When that has a version that is not understood.
+    pub(crate) fn recover(engine: &Engine, record: record::Container) -> Result<Arc<Self>> {
+        let directory = engine.layout.container(&record.id);
+        match Status::load(&directory) {
+            Err(e) if e.kind() == std::io::ErrorKind::Unsupported => {
+                return Err(Error::Version(format!("reading {}: {e}", directory.display())));
+            }
+            _ => {}
+        }
         let container = Self::new(record);
         container.refresh(engine);
-        container
+        Ok(container)
     }
 
     fn new(record: record::Container) -> Arc<Self> {
@@ -111,9 +122,11 @@ impl Container {
             for name in ["upper", "work", "rootfs"] {
                 fs::create_dir_all(directory.join(name)).attempt(what)?;
             }
+            point("a container has directories");
             record.save(&directory).attempt(what)
         })
         .await?;
+        point("a container has a record");
         engine.insert_container(container.clone());
         engine.tell(&container.id, &container.sandbox, cri::ContainerEventType::Created);
         Ok(container)
@@ -155,8 +168,10 @@ impl Container {
         record.cgroup = spec.cgroup.clone();
         record.process = serde_json::to_vec(&spec.process).attempt(|| "recording a process".into())?;
         self.replace(engine, record)?;
+        point("a container is about to start");
         match sandbox.shim.call(Request::Start(Box::new(spec))).await? {
             Answer::Started(started) => {
+                point("a container has started");
                 for warning in &started.warnings {
                     tracing::warn!(container = self.id, "{warning}");
                 }
@@ -240,15 +255,19 @@ impl Container {
             return Ok(());
         }
         self.stop(engine, Duration::ZERO).await?;
-        let sandbox = engine.sandbox(&self.sandbox)?;
-        if sandbox.is_ready() {
+        point("a container has been killed");
+        if let Ok(sandbox) = engine.sandbox(&self.sandbox)
+            && sandbox.is_ready()
+        {
             // A shim that has gone meanwhile has forgotten everything.
             let _ = sandbox.shim.call(Request::Forget { container: self.id.clone() }).await;
         }
         self.remove_cgroup(engine).await?;
+        point("a container has lost its cgroup");
         let (layout, id) = (engine.layout.clone(), self.id.clone());
         blocking(move || {
-            remove_directory(&layout.container(&id)).attempt(|| format!("removing the files of container {id}"))
+            remove_recorded(&layout.container(&id), record::Container::FILE)
+                .attempt(|| format!("removing the files of container {id}"))
         })
         .await?;
         self.life.send_modify(|life| life.removed = true);
@@ -266,6 +285,8 @@ impl Container {
             return Ok(());
         }
         for _ in 0..CGROUP_ATTEMPTS {
+            // A start that a crash has cut off may have gone on behind our back.
+            engine.hierarchies.group(&cgroup).kill();
             if engine.hierarchies.group(&cgroup).remove().is_ok() {
                 return Ok(());
             }

@@ -17,6 +17,9 @@ pub(crate) enum Error {
     Denied(String),
     #[error("{0}")]
     Timeout(String),
+    /// What an earlier or a later release has left is not understood.
+    #[error("{0}")]
+    Version(String),
     /// A shim said so; the text says what it attempted.
     #[error("{0}")]
     Shim(String),
@@ -60,6 +63,7 @@ impl From<Error> for Status {
             Error::Precondition(_) => Code::FailedPrecondition,
             Error::Denied(_) => Code::PermissionDenied,
             Error::Timeout(_) => Code::DeadlineExceeded,
+            Error::Version(_) => Code::Unimplemented,
             Error::Shim(_) | Error::Failed { .. } => Code::Unknown,
         };
         Self::new(code, error.words())

@@ -35,8 +35,12 @@ impl Images {
         for entry in std::fs::read_dir(layout.images())? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "pb") {
-                let image = record::Image::load_from(&path)?;
-                records.insert(image.id.clone(), Arc::new(image));
+                match record::Image::load_from(&path) {
+                    Ok(image) => drop(records.insert(image.id.clone(), Arc::new(image))),
+                    // It can be pulled again.
+                    Err(e) if e.kind() == io::ErrorKind::InvalidData => std::fs::remove_file(&path)?,
+                    Err(e) => return Err(e),
+                }
             }
         }
         let layers = Layers::open(layout, program)?;

@@ -69,6 +69,17 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(temporary, path)
 }
 
+/// Removes a directory whose record is the file `record`. The record goes first: what a crash leaves is then known to be
+/// nobody's.
+pub(crate) fn remove_recorded(directory: &Path, record: &str) -> io::Result<()> {
+    match fs::remove_file(directory.join(record)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    crate::crash::point("a record has been removed");
+    remove_directory(directory)
+}
+
 /// Removes a directory with everything in it; one that is not there is no error.
 pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {

@@ -5,6 +5,7 @@
 
 pub mod client;
 mod container;
+mod crash;
 mod engine;
 mod error;
 mod exec;

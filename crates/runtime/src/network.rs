@@ -1,5 +1,6 @@
 //! The seam to the pod network: what the runtime asks of it, and nothing more.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -14,6 +15,9 @@ pub trait PodNetwork: Send + Sync + 'static {
     /// Frees what [`PodNetwork::attach`] gave. Unknown sandboxes are no error, so that it may be repeated, also after a
     /// restart.
     async fn detach(&self, sandbox: &str) -> Result<(), NetworkError>;
+
+    /// Frees what sandboxes other than `holders` hold: those of an earlier run that nobody knows any more.
+    async fn retain(&self, holders: &BTreeSet<String>) -> Result<(), NetworkError>;
 
     /// Why pods cannot get a network at the moment; none when they can. Becomes the CRI condition `NetworkReady`.
     fn not_ready(&self) -> Option<String> {

@@ -28,19 +28,29 @@ pub(crate) trait Record: Message + Default {
         crate::layout::replace(file, &self.encode_to_vec())
     }
 
-    /// Reads the record of a directory.
+    /// Reads the record of a directory. The kind of an error tells what there is: nothing (`NotFound`), a file that is
+    /// not whole (`InvalidData`), or one of another version (`Unsupported`).
     fn load(directory: &Path) -> io::Result<Self> {
         Self::load_from(&directory.join(Self::FILE))
     }
 
     fn load_from(file: &Path) -> io::Result<Self> {
-        let mut record = Self::decode(fs::read(file)?.as_slice()).map_err(io::Error::other)?;
-        let version = *record.version();
-        if version != VERSION {
-            let message = format!("{} has version {version}, this program reads {VERSION}", file.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        let read = Self::read(&fs::read(file)?);
+        read.map_err(|e| io::Error::new(e.kind(), format!("{} {e}", file.display())))
+    }
+
+    fn read(bytes: &[u8]) -> io::Result<Self> {
+        let torn = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+        let mut record = Self::decode(bytes).map_err(|e| torn(format!("is not whole: {e}")))?;
+        match *record.version() {
+            VERSION => Ok(record),
+            // Nobody writes it: a file that a crash of the machine has left empty.
+            0 => Err(torn("is empty".into())),
+            version => {
+                let message = format!("has version {version}, this program reads {VERSION}");
+                Err(io::Error::new(io::ErrorKind::Unsupported, message))
+            }
         }
-        Ok(record)
     }
 
     /// An empty record of the current version.
@@ -77,6 +87,9 @@ pub(crate) struct Sandbox {
     /// Whether it has been stopped.
     #[prost(bool, tag = "9")]
     pub stopped: bool,
+    /// Whether it is not complete yet: nobody knows its id, and what there is of it is to be removed after a crash.
+    #[prost(bool, tag = "10")]
+    pub making: bool,
 }
 
 impl Record for Sandbox {
@@ -195,5 +208,35 @@ mod tests {
         sandbox.save(dir.path()).unwrap();
         let error = Sandbox::load(dir.path()).unwrap_err().to_string();
         assert!(error.ends_with("sandbox.pb has version 2, this program reads 1"), "{error}");
+    }
+
+    /// As the first release wrote them.
+    #[test]
+    fn records_of_earlier_releases_are_read() {
+        let sandbox = Sandbox::read(include_bytes!("../tests/fixtures/v1/sandbox.pb")).unwrap();
+        let config = sandbox.config.unwrap();
+        assert_eq!((config.hostname.as_str(), config.port_mappings[0].host_port), ("old", 8099));
+        assert_eq!((sandbox.addresses, sandbox.stopped, sandbox.making), (vec!["10.78.0.2".to_owned()], false, false));
+        let container = Container::read(include_bytes!("../tests/fixtures/v1/container.pb")).unwrap();
+        assert_eq!((&container.sandbox, container.layers.len()), (&sandbox.id, 1));
+        assert_eq!(container.cgroup, format!("{}/{}", sandbox.cgroup, container.id));
+        assert_eq!(container.config.unwrap().command, ["/bin/sh", "-c", "sleep 1000000"]);
+        let process: shim::spec::Process = serde_json::from_slice(&container.process).unwrap();
+        assert_eq!(process.args, ["/bin/sh", "-c", "sleep 1000000"]);
+        let image = Image::read(include_bytes!("../tests/fixtures/v1/image.pb")).unwrap();
+        assert_eq!((&image.id, image.tags), (&container.image_id, vec!["coracle.test/busybox:1".to_owned()]));
+    }
+
+    #[test]
+    fn what_there_is_shows_in_the_kind_of_the_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let kind = || Sandbox::load(dir.path()).unwrap_err().kind();
+        assert_eq!(kind(), io::ErrorKind::NotFound);
+        for torn in [&b""[..], b"\xff", b"\x08"] {
+            fs::write(dir.path().join(Sandbox::FILE), torn).unwrap();
+            assert_eq!(kind(), io::ErrorKind::InvalidData, "{torn:?}");
+        }
+        Sandbox { version: 9, ..Sandbox::default() }.save(dir.path()).unwrap();
+        assert_eq!(kind(), io::ErrorKind::Unsupported);
     }
 }

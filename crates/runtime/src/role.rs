@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use host::{Host, OnEnd, Ready, Role, RoleError};
 use shim::cgroup::Hierarchies;
 use tokio::net::UnixListener;
@@ -22,7 +23,7 @@ use crate::options::Options;
 use crate::record::{self, Record};
 use crate::sandbox::Sandbox;
 use crate::server::{OwnServer, Server};
-use crate::shim::Program;
+use crate::shim::{Program, Shim};
 use crate::stream::{self, Streaming};
 
 /// How long it takes an ended process to leave its cgroup, on a busy machine.
@@ -140,31 +141,41 @@ fn find_cgroups() -> Result<Hierarchies> {
     Ok(hierarchies)
 }
 
-/// Finds sandboxes and containers of earlier runs. What is not readable is left alone, with a warning.
+/// Finds sandboxes and containers of earlier runs, and removes what nobody owns.
 async fn recover(engine: &Arc<Engine>) -> Result<()> {
-    for record in records::<record::Container>(&engine.layout.containers())? {
-        engine.insert_container(Container::recover(engine, record));
+    for record in records::<record::Container>(&engine.layout.containers()).await? {
+        engine.insert_container(Container::recover(engine, record)?);
     }
-    for record in records::<record::Sandbox>(&engine.layout.sandboxes())? {
-        let containers = engine.containers_of(&record.id);
-        Sandbox::recover(engine, record, &containers).await;
+    let sandboxes = records::<record::Sandbox>(&engine.layout.sandboxes()).await?;
+    try_join_all(sandboxes.into_iter().map(|record| Sandbox::recover(engine, record))).await?;
+    for container in engine.containers() {
+        if engine.sandbox(&container.sandbox).is_err() {
+            container.lose(engine);
+        }
     }
-    Ok(())
+    let Some(network) = &engine.options.network else { return Ok(()) };
+    let holders = engine.sandboxes().iter().map(|sandbox| sandbox.id.clone()).collect();
+    network.retain(&holders).await.attempt(|| "freeing networks that no sandbox holds".into())
 }
 
-fn records<R: Record>(directory: &Path) -> Result<Vec<R>> {
+/// The records below a directory. What has no record, or a torn one, is what a crash has left: it is removed, with the
+/// shim that may hold it. A record of another version is an error, before anything has been touched.
+async fn records<R: Record>(directory: &Path) -> Result<Vec<R>> {
     let what = || format!("reading {}", directory.display());
-    let mut found = Vec::new();
+    let (mut found, mut left) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(directory).attempt(what)? {
         let path = entry.attempt(what)?.path();
         match R::load(&path) {
             Ok(record) => found.push(record),
-            // A directory without a record is what a crash left between the two.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                crate::layout::remove_directory(&path).attempt(|| format!("removing {}", path.display()))?;
-            }
-            Err(e) => tracing::warn!(path = %path.display(), error = %e, "a record cannot be read"),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => left.push((path, e)),
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => return Err(Error::Version(format!("{}: {e}", what()))),
+            Err(e) => return Err(e).attempt(what),
         }
+    }
+    for (path, why) in left {
+        tracing::info!(path = %path.display(), %why, "removing what a crash has left");
+        Shim::at(path.clone()).end().await?;
+        crate::layout::remove_directory(&path).attempt(|| format!("removing {}", path.display()))?;
     }
     Ok(found)
 }

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use host::OnEnd;
-use shim::protocol::{Event, Request, Running};
+use shim::protocol::{Event, Running};
 use shim::spec::Network;
 
 use crate::container::Container;
+use crate::crash::point;
 use crate::engine::Engine;
 use crate::error::{Attempt as _, Error, Result, blocking};
-use crate::layout::remove_directory;
+use crate::layout::remove_recorded;
 use crate::network::{HostPort, NetworkRequest};
 use crate::record::{self, Record as _};
 use crate::shim::{Events, Shim};
@@ -57,6 +58,7 @@ impl Sandbox {
             runtime_handler: handler,
             cgroup,
             config: Some(config),
+            making: true,
             ..record::Sandbox::fresh()
         };
         let directory = engine.layout.sandbox(&record.id);
@@ -76,19 +78,29 @@ impl Sandbox {
         }
     }
 
+    /// The record comes before what it tells of, so that a crash leaves nothing that is not known.
     async fn start(self: &Arc<Self>, engine: &Arc<Engine>) -> Result<()> {
         let mut record = self.record();
         let config = record.config.clone().unwrap_or_default();
         let directory = engine.layout.sandbox(&self.id);
         fs::create_dir(&directory).attempt(|| format!("making {}", directory.display()))?;
+        point("a sandbox has a directory");
+        self.replace(record.clone(), &directory)?;
+        point("a sandbox has a record");
         let network = self.attach(engine, &config, &mut record).await?;
+        point("a sandbox has a network");
         files::write(&directory, &config, &record.addresses).attempt(|| format!("writing the files of {}", self.id))?;
         let group = engine.hierarchies.group(&record.cgroup);
         record.cgroup_made = group.create().attempt(|| format!("making the cgroup of sandbox {}", self.id))?;
+        point("a sandbox has a cgroup");
         self.replace(record.clone(), &directory)?;
         let spec = spec::sandbox(&record, network, engine.shim_cgroup());
-        Shim::start(engine.program.path(), directory, &spec).await?;
+        Shim::start(engine.program.path(), directory.clone(), &spec).await?;
+        point("a sandbox has a shim");
         let (_, events) = self.shim.watch().await?;
+        record.making = false;
+        self.replace(record, &directory)?;
+        point("a sandbox is complete");
         self.alive.store(true, Ordering::SeqCst);
         engine.insert_sandbox(self.clone());
         self.follow(engine, events);
@@ -114,23 +126,29 @@ impl Sandbox {
         Ok(Network::Path(attachment.netns))
     }
 
-    /// Finds the sandbox of a record again, with its containers.
-    pub(crate) async fn recover(engine: &Arc<Engine>, record: record::Sandbox, containers: &[Arc<Container>]) {
-        let directory = engine.layout.sandbox(&record.id);
-        let stopped = record.stopped;
-        let sandbox = Self::new(record, Shim::at(directory));
+    /// Finds the sandbox of a record again, with its containers. One that a crash has left half made is removed.
+    pub(crate) async fn recover(engine: &Arc<Engine>, record: record::Sandbox) -> Result<()> {
+        let (stopped, making) = (record.stopped, record.making);
+        let shim = Shim::at(engine.layout.sandbox(&record.id));
+        let sandbox = Self::new(record, shim);
         engine.insert_sandbox(sandbox.clone());
-        let found = if stopped { None } else { sandbox.shim.watch().await.ok() };
-        match found {
-            Some((running, events)) => {
-                sandbox.alive.store(true, Ordering::SeqCst);
-                let known = |container: &&Arc<Container>| running.iter().any(|r| r.container == container.id);
-                containers.iter().filter(known).for_each(|container| container.refresh(engine));
-                note_exits(engine, &running).await;
-                sandbox.follow(engine, events);
+        if making {
+            if let Err(e) = sandbox.remove(engine).await {
+                tracing::warn!(sandbox = sandbox.id, error = e.words(), "removing a sandbox that was half made");
             }
-            None => sandbox.lose(engine),
+            return Ok(());
         }
+        let found = if stopped { None } else { sandbox.shim.find().await? };
+        let Some((running, events)) = found else {
+            sandbox.lose(engine);
+            return Ok(());
+        };
+        sandbox.alive.store(true, Ordering::SeqCst);
+        let known = |container: &&Arc<Container>| running.iter().any(|r| r.container == container.id);
+        engine.containers_of(&sandbox.id).iter().filter(known).for_each(|container| container.refresh(engine));
+        note_exits(engine, &running).await;
+        sandbox.follow(engine, events);
+        Ok(())
     }
 
     /// Listens to the shim until it is gone.
@@ -158,15 +176,20 @@ impl Sandbox {
         });
     }
 
-    /// The shim is gone: whatever it has not killed is killed, and containers that have no end get one.
+    /// The shim is gone.
     fn lose(&self, engine: &Engine) {
         self.alive.store(false, Ordering::SeqCst);
+        self.end_containers(engine);
+        engine.tell(&self.id, &self.id, cri::ContainerEventType::Stopped);
+    }
+
+    /// Whatever the shim has not killed is killed, and containers that have no end get one.
+    fn end_containers(&self, engine: &Engine) {
         for container in engine.containers_of(&self.id) {
             engine.hierarchies.group(&spec::cgroup(&self.record(), &container.id)).kill();
             container.refresh(engine);
             container.lose(engine);
         }
-        engine.tell(&self.id, &self.id, cri::ContainerEventType::Stopped);
     }
 
     /// Kills what runs in it and frees its network. May be repeated.
@@ -175,29 +198,19 @@ impl Sandbox {
         if self.record().stopped {
             return Ok(());
         }
-        self.shut_down().await?;
-        engine.containers_of(&self.id).iter().for_each(|container| container.refresh(engine));
+        self.shim.end().await?;
+        point("a sandbox has lost its shim");
+        self.end_containers(engine);
         self.detach(engine).await?;
+        point("a sandbox has lost its network");
         let mut record = self.record();
         record.stopped = true;
         self.replace(record, &engine.layout.sandbox(&self.id))?;
+        point("a sandbox has been stopped");
         if self.alive.swap(false, Ordering::SeqCst) {
             engine.tell(&self.id, &self.id, cri::ContainerEventType::Stopped);
         }
         Ok(())
-    }
-
-    /// Ends the shim, and with it the containers. One that is gone is no error.
-    async fn shut_down(&self) -> Result<()> {
-        if !self.alive.load(Ordering::SeqCst) {
-            return Ok(());
-        }
-        match self.shim.call(Request::Shutdown).await {
-            Ok(_) => Ok(()),
-            // It may have gone by itself meanwhile; then there is nobody to connect to.
-            Err(_) if self.shim.watch().await.is_err() => Ok(()),
-            Err(e) => Err(e),
-        }
     }
 
     async fn detach(&self, engine: &Engine) -> Result<()> {
@@ -224,16 +237,17 @@ impl Sandbox {
     async fn release(&self, engine: &Arc<Engine>) -> Result<()> {
         let _operation = self.operation.lock().await;
         if !self.record().stopped {
-            self.shut_down().await?;
+            self.shim.end().await?;
             self.detach(engine).await?;
         }
         let (engine, record) = (engine.clone(), self.record());
         blocking(move || {
-            if record.cgroup_made {
+            if record.cgroup_made || record.making {
                 // Somebody else may have put something into it.
                 engine.hierarchies.group(&record.cgroup).remove_if_empty();
             }
-            remove_directory(&engine.layout.sandbox(&record.id))
+            point("a sandbox has lost its cgroup");
+            remove_recorded(&engine.layout.sandbox(&record.id), record::Sandbox::FILE)
                 .attempt(|| format!("removing the files of sandbox {}", record.id))
         })
         .await
