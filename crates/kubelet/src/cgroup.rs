@@ -12,8 +12,16 @@ const MOUNT: &str = "/sys/fs/cgroup";
 /// The cgroup of a pod.
 #[must_use]
 pub fn pod(root: &str, pod: &Pod) -> String {
-    let uid = pod.metadata.uid.as_deref().unwrap_or_default();
-    match Qos::of(pod) {
+    of(root, Qos::of(pod), pod.metadata.uid.as_deref().unwrap_or_default())
+}
+
+/// Where the cgroup of a pod may be of which nothing but the uid is known.
+pub fn of_uid(root: &str, uid: &str) -> impl Iterator<Item = String> {
+    [Qos::Guaranteed, Qos::Burstable, Qos::BestEffort].into_iter().map(move |qos| of(root, qos, uid))
+}
+
+fn of(root: &str, qos: Qos, uid: &str) -> String {
+    match qos {
         Qos::Guaranteed => format!("{root}/pod{uid}"),
         Qos::Burstable => format!("{root}/burstable/pod{uid}"),
         Qos::BestEffort => format!("{root}/besteffort/pod{uid}"),

@@ -1,6 +1,7 @@
 //! All pods of the node: a worker for each, from the first sight of it to its last trace.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use host::OnEnd;
@@ -142,10 +143,18 @@ impl Pods {
 
     /// Clears directories away whose pods went while nobody looked.
     fn adopt_directories(&mut self) {
-        let directory = self.context.options.data_dir.join("pods");
-        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-        for uid in entries.filter_map(|entry| entry.file_name().into_string().ok()).collect::<BTreeSet<_>>() {
+        let options = &self.context.options;
+        let (logs, pods) = (names(&options.log_dir), names(&options.data_dir.join("pods")));
+        // those of logs tell who the pod was
+        logs.iter().filter_map(|name| Owner::of_log_directory(name)).for_each(|owner| self.adopt(owner));
+        for uid in pods {
             self.adopt(Owner { uid, namespace: String::new(), name: String::new() });
         }
     }
+}
+
+/// What is in a directory, which need not be there.
+fn names(directory: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }

@@ -67,6 +67,11 @@ impl PodDir {
         self.0.join("volumes")
     }
 
+    /// Where a volume is before it is complete.
+    fn unfinished(&self, volume: &Path) -> PathBuf {
+        self.0.join("volumes/unfinished").join(volume.file_name().unwrap_or_default())
+    }
+
     /// The hosts file that the pod's containers see.
     #[must_use]
     pub fn hosts(&self) -> PathBuf {
@@ -144,22 +149,28 @@ impl SetUp {
         atomic::write(&path, payload, &self.generation, own).map_err(Reason::io("writing", &path))
     }
 
+    /// Scratch space appears with its permissions or not at all: what containers make of it later is theirs.
     fn empty_dir(&self, source: &EmptyDirVolumeSource, path: &Path) -> Result<(), Reason> {
-        let known = path.is_dir();
-        std::fs::create_dir_all(path).map_err(Reason::io("creating", path))?;
         match source.medium.as_deref().unwrap_or_default() {
-            "" => {}
+            "" if path.is_dir() => Ok(()),
+            "" => self.scratch(path),
             "Memory" => {
                 let limit = source.size_limit.as_ref().and_then(quantity::units).filter(|limit| *limit > 0);
-                mount::tmpfs(path, limit).map_err(Reason::io("mounting a tmpfs on", path))?;
+                std::fs::create_dir_all(path).map_err(Reason::io("creating", path))?;
+                mount::scratch(path, limit, fs_group(&self.spec)).map_err(Reason::io("mounting a tmpfs on", path))
             }
-            other => return Err(Reason::Unsupported(format!("emptyDir medium {other}"))),
+            other => Err(Reason::Unsupported(format!("emptyDir medium {other}"))),
         }
-        if !known {
-            ownership::open_to_all(path).map_err(Reason::io("opening", path))?;
-            ownership::apply(path, fs_group(&self.spec), false).map_err(Reason::io("giving to the group", path))?;
-        }
-        Ok(())
+    }
+
+    fn scratch(&self, path: &Path) -> Result<(), Reason> {
+        let unfinished = self.dir.unfinished(path);
+        std::fs::create_dir_all(&unfinished).map_err(Reason::io("creating", &unfinished))?;
+        ownership::open_to_all(&unfinished).map_err(Reason::io("opening", &unfinished))?;
+        let group = fs_group(&self.spec);
+        ownership::apply(&unfinished, group, false).map_err(Reason::io("giving to the group", &unfinished))?;
+        let moved = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        moved.and_then(|()| std::fs::rename(&unfinished, path)).map_err(Reason::io("moving", path))
     }
 }
 

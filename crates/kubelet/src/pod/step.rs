@@ -414,6 +414,8 @@ impl<'a> Planner<'a> {
             for (place, container) in of_name.enumerate() {
                 match container.exit() {
                     Some(_) if place >= KEPT => self.remove(container),
+                    // made for an earlier kubelet, which did not live to start it
+                    None if place > 0 && container.state == State::Created => self.remove(container),
                     _ => kept.push(&container.sandbox_id),
                 }
             }

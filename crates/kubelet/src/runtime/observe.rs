@@ -27,6 +27,15 @@ pub struct Owner {
     pub name: String,
 }
 
+impl Owner {
+    /// The pod whose logs are in a directory of this name, as [`crate::context::Context::log_directory`] makes it.
+    #[must_use]
+    pub fn of_log_directory(name: &str) -> Option<Self> {
+        let mut parts = name.splitn(3, '_').map(str::to_owned);
+        Some(Self { namespace: parts.next()?, name: parts.next()?, uid: parts.next()? })
+    }
+}
+
 impl Runtime {
     /// Everything of `node`'s pods: ids and states.
     pub async fn sweep(&self, node: &str) -> Result<Sweep, Status> {

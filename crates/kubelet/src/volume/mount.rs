@@ -8,12 +8,22 @@ use nix::mount::{MntFlags, MsFlags};
 
 /// Mounts a tmpfs on `path` unless something is mounted there. `limit` is in bytes.
 pub fn tmpfs(path: &Path, limit: Option<i64>) -> io::Result<()> {
+    mount(path, limit.map(|limit| format!("size={limit}")))
+}
+
+/// The same, open to all, and given to `group`, whose new files inherit it.
+pub fn scratch(path: &Path, limit: Option<i64>, group: Option<i64>) -> io::Result<()> {
+    let size = limit.map(|limit| format!("size={limit}"));
+    let owner = group.map_or_else(|| "mode=0777".to_owned(), |group| format!("mode=2777,gid={group}"));
+    mount(path, Some(size.into_iter().chain([owner]).collect::<Vec<_>>().join(",")))
+}
+
+fn mount(path: &Path, options: Option<String>) -> io::Result<()> {
     if mounts_below(path)?.iter().any(|mounted| mounted == path) {
         return Ok(());
     }
-    let size = limit.map(|limit| format!("size={limit}"));
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    nix::mount::mount(Some("tmpfs"), path, Some("tmpfs"), flags, size.as_deref()).map_err(io::Error::from)
+    nix::mount::mount(Some("tmpfs"), path, Some("tmpfs"), flags, options.as_deref()).map_err(io::Error::from)
 }
 
 /// Unmounts everything at or below `path`, innermost first.

@@ -46,10 +46,11 @@ async fn finish(context: &Arc<Context>, desired: &Desired, observed: &Observed, 
         removed.map_err(|status| format!("removing container {}: {}", container.id, status.message()))?;
     }
     let (dir, logs) = (context.pod_dir(desired.uid()), context.log_directory(desired));
-    let group = cgroup::pod(&context.options.cgroup_root, &desired.pod);
+    let groups: Vec<_> = cgroup::of_uid(&context.options.cgroup_root, desired.uid()).collect();
     let removed = tokio::task::spawn_blocking(move || {
-        cgroup::remove(&group);
+        groups.iter().for_each(|group| cgroup::remove(group));
         let _ = std::fs::remove_dir_all(logs);
+        // the last, so that what a crash leaves of the pod is found by its directory
         volume::remove(&dir)
     });
     removed.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())

@@ -10,6 +10,7 @@ use super::{Done, Worker};
 use crate::cgroup;
 use crate::container::resources;
 use crate::context::Context;
+use crate::events::Level;
 use crate::pod::desired::Desired;
 use crate::sandbox::{self, Recipe, dns};
 
@@ -17,7 +18,12 @@ impl Worker {
     pub(super) fn create_sandbox(&mut self, attempt: u32) {
         self.memory.sandbox_busy = true;
         let (context, desired) = (self.context.clone(), self.desired.clone());
-        self.run_operation(async move { Done::Sandbox(create(&context, &desired, attempt).await) });
+        let earlier: Vec<String> = self.observed.sandboxes.iter().map(|sandbox| sandbox.id.clone()).collect();
+        if !earlier.is_empty() {
+            let message = "Pod sandbox changed, it will be killed and re-created.";
+            context.pod_event(&desired, Level::Normal, "SandboxChanged", message);
+        }
+        self.run_operation(async move { Done::Sandbox(replace(&context, &desired, attempt, &earlier).await) });
     }
 
     pub(super) fn stop_sandbox(&mut self, id: String) {
@@ -43,6 +49,15 @@ impl Worker {
             Done::Sandbox(Ok(()))
         });
     }
+}
+
+/// Makes a sandbox after the earlier ones have been stopped: one that died by itself still holds its network.
+async fn replace(context: &Arc<Context>, desired: &Desired, attempt: u32, earlier: &[String]) -> Result<(), String> {
+    for id in earlier {
+        let stopped = context.runtime.stop_sandbox(id).await;
+        stopped.map_err(|status| format!("Failed to stop sandbox \"{id}\": {}", rpc(&status)))?;
+    }
+    create(context, desired, attempt).await
 }
 
 /// Makes a sandbox. The error is in words for an event.

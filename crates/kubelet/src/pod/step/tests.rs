@@ -129,6 +129,14 @@ fn volumes_then_sandbox_then_containers() {
 }
 
 #[test]
+fn what_an_earlier_kubelet_has_made_in_vain_is_removed() {
+    let pod = desired(json!({"containers": [{"name": "a", "image": "i"}]}));
+    check(&pod, "a:new", "remove a0");
+    check(&pod, "a:run a:new", "remove a1");
+    check(&pod, "a:run a:1 a:new", "remove a2");
+}
+
+#[test]
 fn restarts_follow_the_policy() {
     let policy = |policy: &str| desired(with(two(), "restartPolicy", json!(policy)));
     check(&policy("Always"), "b:run a:0", "start a/1");
