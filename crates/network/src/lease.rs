@@ -85,6 +85,20 @@ mod tests {
     }
 
     #[test]
+    fn what_earlier_releases_wrote_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = Leases::open(dir.path()).unwrap();
+        let with_port = r#"{"version":1,"sandbox":"sandbox-a","slot":"a","addresses":["10.42.0.5"],
+            "host_ports":[{"protocol":"udp","host_address":null,"host_port":53,"pod_port":5353}]}"#;
+        let plain = r#"{"version":1,"sandbox":"sandbox-b","slot":"b","addresses":["10.42.0.6","fd00::6"]}"#;
+        fs::write(leases.path("a"), with_port).unwrap();
+        fs::write(leases.path("b"), plain).unwrap();
+        let loaded: Vec<Lease> = leases.load().unwrap().into_values().collect();
+        let addresses = vec!["10.42.0.6".parse().unwrap(), "fd00::6".parse().unwrap()];
+        assert_eq!(loaded, [lease("a"), Lease { addresses, host_ports: Vec::new(), ..lease("b") }]);
+    }
+
+    #[test]
     fn torn_files_are_dropped_and_unknown_versions_refused() {
         let dir = tempfile::tempdir().unwrap();
         let leases = Leases::open(dir.path()).unwrap();
