@@ -31,7 +31,8 @@ impl Access {
         let instance = Instance::open(&data.data_dir)?;
         let node = node_of(&instance, &Ranges::of(&instance)?, node::default_name()?);
         let socket = node.cri_socket();
-        if instance.holder().is_some() {
+        // The runtime may be a process of its own, which does not hold the instance.
+        if instance.holder().is_some() || std::os::unix::net::UnixStream::connect(&socket).is_ok() {
             return Ok(Self { socket, own: None });
         }
         let lock = instance.lock()?;
