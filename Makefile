@@ -35,6 +35,7 @@ bench: build setup-bench ## figures beside the budgets and peers; SECTIONS="api 
 	cargo run --quiet --release -p bench -- $(SECTIONS)
 
 soak: setup-test embedded ## the long tests: figures and rounds that do not fit `make test`
+	CORACLE_OLDER="$$(scripts/older)" cargo test --release -p coracle --test survival -- --nocapture older
 	cargo test --release --workspace -- --ignored --nocapture --test-threads=1
 
 advisories: setup-lint ## known vulnerabilities in dependencies (fetches a database)

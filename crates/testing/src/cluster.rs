@@ -1,10 +1,14 @@
 //! A real cluster for tests: the `coracle` program on a machine of its own, and upstream's kubectl beside it.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::Machine;
@@ -65,6 +69,31 @@ impl Cluster {
             .arg(self.kubeconfig());
         let printed = run(&mut command);
         if printed.ok { Ok(printed.stdout) } else { Err(printed.stderr) }
+    }
+
+    /// A command that runs the cluster in the foreground, and says `ready` in a line when it serves.
+    #[must_use]
+    pub fn up_command(&self) -> Command {
+        let mut command = self.coracle("up");
+        command.args(["--background", "--node-name", "node", "--listen", self.listen]);
+        command.arg("--kubeconfig").arg(self.kubeconfig());
+        command
+    }
+
+    /// From now on another build of the program is used.
+    pub fn switch_to(&mut self, program: &Path) {
+        program.clone_into(&mut self.program);
+    }
+
+    /// Sends a signal to the cluster's process, and returns when that has ended.
+    pub fn end(&self, signal: Signal) -> Result<(), String> {
+        let path = self.data_dir().join("run/lock");
+        let read = || -> io::Result<(File, String)> { Ok((File::open(&path)?, std::fs::read_to_string(&path)?)) };
+        let (lock, pid) = read().map_err(|e| format!("{}: {e}", path.display()))?;
+        let pid = pid.trim().parse().map_err(|e| format!("{}: {e}", path.display()))?;
+        kill(Pid::from_raw(pid), signal).map_err(|e| format!("process {pid}: {e}"))?;
+        // Held to the process's very end.
+        lock.lock().map_err(|e| format!("{}: {e}", path.display()))
     }
 
     /// Stops the cluster and its pods.
@@ -176,7 +205,7 @@ pub fn run_with(command: &mut Command, input: &str) -> Printed {
     child.wait_with_output().map_or_else(|e| failed(command, &e), Printed::new)
 }
 
-fn failed(command: &Command, error: &std::io::Error) -> Printed {
+fn failed(command: &Command, error: &io::Error) -> Printed {
     Printed {
         ok: false,
         code: None,

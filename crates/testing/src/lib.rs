@@ -5,6 +5,10 @@ pub mod cluster;
 pub mod image;
 pub mod machine;
 pub mod registry;
+pub mod roles;
+pub mod traces;
 
 pub use cluster::{Cluster, Printed};
 pub use machine::Machine;
+pub use roles::Roles;
+pub use traces::Traces;
