@@ -1,13 +1,13 @@
 //! Kubeconfig files: written whole, or merged into one that others use too.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use crate::lock::Lock;
 use crate::{Certified, Error, file};
 
 /// A cluster, a user and the context of both, all under one name.
@@ -177,31 +177,5 @@ fn put_named(config: &mut Map<String, Value>, section: &str, name: &str, key: &s
     match items.iter_mut().find(|item| item.get("name").and_then(Value::as_str) == Some(name)) {
         Some(known) => *known = item,
         None => items.push(item),
-    }
-}
-
-/// A file beside the one that is changed; gone when the change is done.
-struct Lock(PathBuf);
-
-impl Lock {
-    fn take(path: &Path) -> Result<Self, Error> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".lock");
-        let lock = PathBuf::from(name);
-        match fs::OpenOptions::new().write(true).create_new(true).open(&lock) {
-            Ok(_) => Ok(Self(lock)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Err(Error::Locked { path: path.to_owned(), lock })
-            }
-            Err(error) => Err(Error::file("locking", path)(error)),
-        }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(%error, lock = %self.0.display(), "the lock file stays");
-        }
     }
 }

@@ -8,6 +8,7 @@ mod certificate;
 mod directory;
 mod file;
 pub mod kubeconfig;
+mod lock;
 mod signing;
 #[cfg(test)]
 mod tests;
