@@ -10,12 +10,13 @@ pub const MAX_SIZE: u64 = 10 << 20;
 /// How many files there may be of one log, the present one included.
 pub const MAX_FILES: usize = 5;
 
-/// Puts the log at `path` aside if it is too large. Returns whether it did: then the runtime has to open a new one.
+/// Puts the log at `path` aside if it is too large. Returns whether the runtime has to open a new one: also when a crash
+/// has come between the two.
 pub fn rotate(path: &Path, now: Timestamp, max_size: u64, max_files: usize) -> io::Result<bool> {
     match path.metadata() {
         Ok(metadata) if metadata.len() > max_size => {}
         Ok(_) => return Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(!rotated(path)?.is_empty()),
         Err(error) => return Err(error),
     }
     let mut old = rotated(path)?;
@@ -64,6 +65,7 @@ mod tests {
         }
         assert!(!path.exists());
         assert_eq!(rotated(&path).unwrap().len(), 2);
-        assert!(!rotate(&path, Timestamp::UNIX_EPOCH, 1, 3).unwrap());
+        assert!(rotate(&path, Timestamp::UNIX_EPOCH, 1, 3).unwrap(), "it has not been opened anew yet");
+        assert!(!rotate(&dir.path().join("1.log"), Timestamp::UNIX_EPOCH, 1, 3).unwrap());
     }
 }
