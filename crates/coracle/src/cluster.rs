@@ -15,6 +15,7 @@ use crate::control_plane::{self, Exposure, component};
 use crate::failure::chain;
 use crate::grammar::Up;
 use crate::instance::Instance;
+use crate::kubeconfigs;
 use crate::mounts;
 use crate::node::{self, Node};
 use crate::ranges::Ranges;
@@ -200,17 +201,14 @@ fn clients(
 
 /// Merges this cluster's context into the user's kubeconfig; returns the file and the context.
 fn write_kubeconfig(instance: &Instance, options: &Up, pki: &Pki) -> Result<(PathBuf, String), Failure> {
-    let path = options.kubeconfig.clone().or_else(default_kubeconfig);
+    let path = options.kubeconfig.clone().or_else(kubeconfigs::default);
     let path = path.ok_or_else(|| {
         Failure::new("finding your kubeconfig", "neither KUBECONFIG nor HOME is set")
             .next("name a file with --kubeconfig")
     })?;
     let what = || format!("merging the cluster's context into {}", path.display());
     let admin = pki.certificate("admin", &Profile::admin()).map_err(|e| Failure::new(what(), chain(&e)))?;
-    let context = match instance.id.as_str() {
-        "default" => "coracle".to_owned(),
-        id => format!("coracle-{id}"),
-    };
+    let context = instance.context();
     let entry = pki::kubeconfig::Entry {
         name: &context,
         server: &format!("https://{}", options.listen),
@@ -218,14 +216,7 @@ fn write_kubeconfig(instance: &Instance, options: &Up, pki: &Pki) -> Result<(Pat
         credentials: pki::kubeconfig::Credentials::Certificate(&admin),
         namespace: None,
     };
+    kubeconfigs::remember(instance, &path)?;
     pki::kubeconfig::merge(&path, &entry).map_err(|e| Failure::new(what(), chain(&e)))?;
     Ok((path, context))
-}
-
-/// The first file of KUBECONFIG, else the one in the home directory.
-#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
-fn default_kubeconfig() -> Option<PathBuf> {
-    let listed =
-        std::env::var("KUBECONFIG").ok().and_then(|list| list.split(':').find(|p| !p.is_empty()).map(PathBuf::from));
-    listed.or_else(|| std::env::home_dir().map(|home| home.join(".kube/config")))
 }

@@ -22,6 +22,9 @@ pub(crate) enum Verb {
     Up(Up),
     /// Stop the cluster on this machine and its pods
     Down(Down),
+    /// Remove everything of the cluster on this machine, stopping it first: pods, network, rules, files, kubeconfig
+    /// context
+    Reset(Reset),
     /// Load and list container images
     Image(Image),
     /// Run the API server alone; it writes kubeconfigs for the other roles below the data directory
@@ -80,6 +83,24 @@ pub(crate) struct Up {
 pub(crate) struct Down {
     #[command(flatten)]
     pub data: DataDir,
+}
+
+/// Remove everything of the cluster on this machine
+///
+/// A running cluster is stopped first. Then go what is left of its processes, pods, mounts, links, addresses, nftables
+/// tables and cgroups, its data directory with everything in it, and its context in the kubeconfigs that `coracle up`
+/// wrote it into. Nothing of other clusters or other programs is touched. Packet forwarding, which the cluster switched
+/// on in the kernel, stays on. What was half removed before is found as well; where nothing is left it says so.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Reset {
+    #[command(flatten)]
+    pub data: DataDir,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Another kubeconfig to remove the context from
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -10,17 +10,20 @@ use nix::mount::{MntFlags, umount2};
 /// Where the kernel lists this process's mounts.
 const MOUNTS: &str = "/proc/self/mounts";
 
+/// The mount points below `directory`, in the order in which they were mounted.
+pub(crate) fn list_below(directory: &Path) -> Vec<PathBuf> {
+    below(&fs::read_to_string(MOUNTS).unwrap_or_default(), directory)
+}
+
 /// Detaches every mount below `directory`, the deepest first.
 pub(crate) fn detach_below(directory: &Path) {
-    let listed = fs::read_to_string(MOUNTS).unwrap_or_default();
-    for point in below(&listed, directory).iter().rev() {
+    for point in list_below(directory).iter().rev() {
         if let Err(error) = umount2(point, MntFlags::MNT_DETACH) {
             tracing::warn!(point = %point.display(), %error, "detaching a volume");
         }
     }
 }
 
-/// The mount points below `directory`, in the order in which they were mounted.
 fn below(listed: &str, directory: &Path) -> Vec<PathBuf> {
     let points = listed.lines().filter_map(|line| line.split(' ').nth(1)).map(unescape);
     points.filter(|point| point != directory && point.starts_with(directory)).collect()

@@ -48,11 +48,29 @@ pub fn prepare(group: &str, limits: &cri::LinuxContainerResources) -> io::Result
 
 /// Removes the cgroup in every hierarchy; what still has processes stays.
 pub fn remove(group: &str) {
-    if group.is_empty() {
-        return;
+    for directory in directories(group) {
+        remove_tree(&directory);
     }
-    for hierarchy in hierarchies() {
-        remove_tree(&below(&hierarchy, group));
+}
+
+/// The directories of a cgroup, one for each hierarchy that has it.
+#[must_use]
+pub fn directories(group: &str) -> Vec<PathBuf> {
+    if group.is_empty() {
+        return Vec::new();
+    }
+    let all = hierarchies().into_iter().map(|hierarchy| below(&hierarchy, group));
+    all.filter(|directory| directory.is_dir()).collect()
+}
+
+/// Keeps the processes of a cgroup from making more, where the machine can: whoever kills them then gets them all.
+pub fn forbid_forks(group: &str) {
+    for directory in directories(group) {
+        // Only one hierarchy has the file.
+        let _ = std::fs::OpenOptions::new()
+            .write(true)
+            .open(directory.join("pids.max"))
+            .and_then(|mut file| io::Write::write_all(&mut file, b"0"));
     }
 }
 
@@ -63,7 +81,9 @@ fn unified() -> bool {
 fn hierarchies() -> Vec<PathBuf> {
     let mut all = vec![PathBuf::from(MOUNT)];
     if !unified() {
-        all.extend(std::fs::read_dir(MOUNT).into_iter().flatten().flatten().map(|entry| entry.path()));
+        let entries = std::fs::read_dir(MOUNT).into_iter().flatten().flatten();
+        // Controllers that share a hierarchy have links to it.
+        all.extend(entries.filter(|entry| !entry.path().is_symlink()).map(|entry| entry.path()));
     }
     all
 }

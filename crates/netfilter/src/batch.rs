@@ -14,6 +14,7 @@ const BATCH_END: u16 = 0x11;
 /// Message types of nftables.
 pub(crate) mod kind {
     pub(crate) const NEW_TABLE: u16 = 0;
+    pub(crate) const GET_TABLE: u16 = 1;
     pub(crate) const DELETE_TABLE: u16 = 2;
     pub(crate) const NEW_CHAIN: u16 = 3;
     pub(crate) const DELETE_CHAIN: u16 = 5;
@@ -201,6 +202,14 @@ impl Batch {
         let sequence = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
         self.writer.message(SUBSYSTEM | kind, REQUEST | flags, sequence, [family.number(), 0, 0, 0], content);
     }
+}
+
+/// Asks for one table, outside of any transaction.
+pub(crate) fn look_up(table: &Table) -> Vec<u8> {
+    let mut writer = Writer::default();
+    let start = [table.family.number(), 0, 0, 0];
+    writer.message(SUBSYSTEM | kind::GET_TABLE, REQUEST | ACK, 1, start, |writer| writer.text(1, &table.name));
+    writer.bytes
 }
 
 fn encode_base(base: &BaseChain, writer: &mut Writer) {

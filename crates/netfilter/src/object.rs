@@ -36,6 +36,17 @@ impl Table {
     }
 }
 
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let family = match self.family {
+            Family::Inet => "inet",
+            Family::Ipv4 => "ip",
+            Family::Ipv6 => "ip6",
+        };
+        write!(f, "{family} {}", self.name)
+    }
+}
+
 /// What a base chain may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -5,8 +5,9 @@ use std::os::fd::AsRawFd;
 
 use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_NETFILTER};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, look_up};
 use crate::error::Error;
+use crate::object::Table;
 use crate::wire::{self, messages};
 use crate::words::describe;
 
@@ -64,6 +65,30 @@ impl Socket {
         };
         send(self).map_err(|source| Error::Send { bytes: bytes.len(), source })?;
         self.answer(batch)
+    }
+
+    /// Whether a table exists. Nothing but this table is asked for.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub fn has_table(&mut self, table: &Table) -> Result<bool, Error> {
+        let bytes = look_up(table);
+        self.netlink.send(&bytes, 0).map_err(|source| Error::Send { bytes: bytes.len(), source })?;
+        let mut buffer = Vec::with_capacity(RECEIVE);
+        loop {
+            buffer.clear();
+            self.netlink.recv(&mut buffer, 0).map_err(Error::Receive)?;
+            let Some(answer) = messages(&buffer).find(|message| message.kind == ANSWER) else { continue };
+            let source = match wire::word(answer.content, 0).unwrap_or(0).cast_signed() {
+                0 => return Ok(true),
+                code => io::Error::from_raw_os_error(code.saturating_abs()),
+            };
+            if source.raw_os_error() == Some(libc::ENOENT) {
+                return Ok(false);
+            }
+            let attempt = format!("look for table {table}");
+            return Err(Error::Refused { attempt, detail: detail(&answer), source });
+        }
     }
 
     /// The kernel has processed a batch when `send` returns, so every answer is there.

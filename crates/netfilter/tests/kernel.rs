@@ -39,6 +39,20 @@ fn listed(what: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_table_is_there_or_not() {
+    isolated(|| {
+        let mut socket = Socket::open().unwrap();
+        assert!(!socket.has_table(&table()).unwrap());
+        socket.apply(&base()).unwrap();
+        assert!(socket.has_table(&table()).unwrap());
+        assert!(!socket.has_table(&Table::new(Family::Ipv6, "example")).unwrap(), "families are apart");
+        assert!(!socket.has_table(&Table::new(Family::Ipv4, "exampl")).unwrap());
+        apply(|batch| batch.remove_table(&table())).unwrap();
+        assert!(!socket.has_table(&table()).unwrap(), "the socket serves again and again");
+    });
+}
+
+#[test]
 fn rules_read_back_as_written() {
     isolated(|| {
         let mut batch = base();

@@ -36,6 +36,12 @@ pub(crate) fn install<'a>(
     Ok(Socket::open()?.apply(&batch)?)
 }
 
+/// The table of `instance`, if it exists.
+pub(crate) fn remains(instance: &str) -> Result<Option<String>, Error> {
+    let table = table(instance);
+    Ok(Socket::open()?.has_table(&table)?.then(|| table.to_string()))
+}
+
 pub(crate) fn remove(instance: &str) -> Result<(), Error> {
     let mut batch = Batch::new();
     batch.remove_table(&table(instance));

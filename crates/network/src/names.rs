@@ -19,6 +19,12 @@ pub(crate) fn link_name(instance: &str, slot: &str) -> String {
     format!("{}{slot}", link_prefix(instance))
 }
 
+/// What marks an instance's addresses on the loopback link, so that they are found without a file: the kernel asks for
+/// labels that begin with the link's name.
+pub(crate) fn address_label(instance: &str) -> String {
+    format!("lo:{}", link_prefix(instance))
+}
+
 /// The nftables table of an instance's pod network.
 pub(crate) fn table_name(instance: &str) -> String {
     format!("coracle-{instance}-pods")
@@ -49,6 +55,7 @@ mod tests {
         assert_eq!(name.len(), 15);
         assert!(name.starts_with(&link_prefix("a-rather-long-instance-name")));
         assert_ne!(link_prefix("one"), link_prefix("two"));
+        assert!(address_label("a-rather-long-instance-name").len() <= 15, "labels are as long as names of links");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::ipam::Ipam;
 use crate::lease::{Lease, Leases};
 use crate::namespace::Namespaces;
 use crate::pool::{Pool, Slot, delete_slot};
-use crate::setup::{cleanup, put_gateways};
+use crate::setup::{cleanup, put_gateways, remains};
 use crate::{Error, Options, firewall, names, settings};
 
 /// How long the pool rests after a failure.
@@ -135,6 +135,15 @@ impl Network {
     pub async fn cleanup(instance: &str, state_dir: &Path) -> Result<(), Error> {
         let (instance, state_dir) = (instance.to_owned(), state_dir.to_owned());
         blocking(move || cleanup(&instance, &state_dir)).await
+    }
+
+    /// What `instance` has in the kernel (links, addresses, tables), in words. Needs none of its files.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub async fn remains(instance: &str) -> Result<Vec<String>, Error> {
+        let instance = instance.to_owned();
+        blocking(move || remains(&instance)).await
     }
 }
 

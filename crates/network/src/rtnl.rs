@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
-use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
 use rtnetlink::packet_route::route::{RouteMessage, RouteScope};
@@ -188,6 +188,27 @@ pub(crate) fn add_address(index: u32, address: IpAddr) -> Request {
     )
 }
 
+/// The same under a label, by which it is found again. IPv6 knows none.
+pub(crate) fn add_labelled_address(index: u32, address: IpAddr, label: &str) -> Request {
+    let mut message = address_message(index, address);
+    if address.is_ipv4() {
+        message.attributes.push(AddressAttribute::Label(label.to_owned()));
+    }
+    request(format!("add address {address}"), RouteNetlinkMessage::NewAddress(message), Existing::Replace.flags())
+}
+
+pub(crate) fn list_addresses() -> RouteNetlinkMessage {
+    RouteNetlinkMessage::GetAddress(AddressMessage::default())
+}
+
+/// The address in an answer to [`list_addresses`], if it has this label.
+pub(crate) fn labelled_address(reply: &RouteNetlinkMessage, label: &str) -> Option<IpAddr> {
+    let RouteNetlinkMessage::NewAddress(message) = reply else { return None };
+    let labelled = message.attributes.iter().any(|a| matches!(a, AddressAttribute::Label(found) if found == label));
+    let local = |a: &AddressAttribute| if let AddressAttribute::Local(address) = a { Some(*address) } else { None };
+    message.attributes.iter().find_map(local).filter(|_| labelled)
+}
+
 pub(crate) fn delete_address(index: u32, address: IpAddr) -> Request {
     let message = RouteNetlinkMessage::DelAddress(address_message(index, address));
     request(format!("delete address {address}"), message, 0)
@@ -238,7 +259,7 @@ fn request(what: String, message: RouteNetlinkMessage, flags: u16) -> Request {
     Request { what, message, flags }
 }
 
-fn address_message(index: u32, address: IpAddr) -> rtnetlink::packet_route::address::AddressMessage {
+fn address_message(index: u32, address: IpAddr) -> AddressMessage {
     match address {
         IpAddr::V4(address) => {
             AddressMessageBuilder::<std::net::Ipv4Addr>::new().index(index).address(address, 32).build()

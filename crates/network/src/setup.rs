@@ -32,7 +32,8 @@ pub(crate) fn put_gateways(gateways: &[IpAddr], options: &Options) -> Result<(),
     state_file::write(&path, &setup)?;
     let lo = link_index("lo")?;
     let mut requests = vec![rtnl::link_up(lo)];
-    requests.extend(gateways.iter().map(|gateway| rtnl::add_address(lo, *gateway)));
+    let label = names::address_label(&options.instance);
+    requests.extend(gateways.iter().map(|gateway| rtnl::add_labelled_address(lo, *gateway, &label)));
     let source = gateways.iter().copied().find(IpAddr::is_ipv4);
     requests.extend(setup.service_cidrs.iter().map(|service| rtnl::add_route(*service, lo, source)));
     Rtnl::open()?.apply(requests)
@@ -47,6 +48,7 @@ pub(crate) fn cleanup(instance: &str, state_dir: &Path) -> Result<(), Error> {
         }
     };
     attempt(remove_setup(&state_dir.join("setup.json")));
+    attempt(remove_addresses(instance));
     attempt(remove_namespaces(instance, state_dir));
     attempt(remove_links(instance));
     attempt(match fs::remove_dir_all(state_dir) {
@@ -56,6 +58,38 @@ pub(crate) fn cleanup(instance: &str, state_dir: &Path) -> Result<(), Error> {
         _ => Ok(()),
     });
     outcome
+}
+
+/// What [`cleanup`] would remove of `instance`, in words; found without its files.
+pub(crate) fn remains(instance: &str) -> Result<Vec<String>, Error> {
+    let mut rtnl = Rtnl::open()?;
+    let links = links(&mut rtnl, instance)?.into_iter().map(|name| format!("link {name}"));
+    let addresses = addresses(&mut rtnl, instance)?.into_iter().map(|address| format!("address {address} on lo"));
+    let table = firewall::remains(instance)?.map(|name| format!("nftables table {name}"));
+    Ok(links.chain(addresses).chain(table).collect())
+}
+
+/// The addresses that carry the instance's label. Their routes go with them.
+fn remove_addresses(instance: &str) -> Result<(), Error> {
+    let mut rtnl = Rtnl::open()?;
+    let lo = link_index("lo")?;
+    for address in addresses(&mut rtnl, instance)? {
+        absent_is_fine(rtnl.apply(vec![rtnl::delete_address(lo, address)]))?;
+    }
+    Ok(())
+}
+
+fn addresses(rtnl: &mut Rtnl, instance: &str) -> Result<Vec<IpAddr>, Error> {
+    let label = names::address_label(instance);
+    let replies = rtnl.dump("list addresses", rtnl::list_addresses())?;
+    Ok(replies.iter().filter_map(|reply| rtnl::labelled_address(reply, &label)).collect())
+}
+
+fn links(rtnl: &mut Rtnl, instance: &str) -> Result<Vec<String>, Error> {
+    let prefix = names::link_prefix(instance);
+    let replies = rtnl.dump("list links", rtnl::list_links())?;
+    let names = replies.iter().filter_map(rtnl::link_name).filter(|name| name.starts_with(&prefix));
+    Ok(names.map(str::to_owned).collect())
 }
 
 fn remove_setup(path: &Path) -> Result<(), Error> {
@@ -83,12 +117,9 @@ fn remove_namespaces(instance: &str, state_dir: &Path) -> Result<(), Error> {
 }
 
 fn remove_links(instance: &str) -> Result<(), Error> {
-    let prefix = names::link_prefix(instance);
     let mut rtnl = Rtnl::open()?;
-    for reply in rtnl.dump("list links", rtnl::list_links())? {
-        if let Some(name) = rtnl::link_name(&reply).filter(|name| name.starts_with(&prefix)) {
-            absent_is_fine(rtnl.apply(vec![rtnl::delete_link(name)]))?;
-        }
+    for name in links(&mut rtnl, instance)? {
+        absent_is_fine(rtnl.apply(vec![rtnl::delete_link(&name)]))?;
     }
     Ok(())
 }

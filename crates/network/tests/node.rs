@@ -37,6 +37,7 @@ where
         runtime.block_on(async {
             test(state.clone()).await;
             Network::cleanup(INSTANCE, &state).await.unwrap();
+            assert_eq!(Network::remains(INSTANCE).await.unwrap(), Vec::<String>::new());
         });
         assert!(!run("cat /proc/self/mountinfo").contains(dir.path().to_str().unwrap()), "mounts are left");
         assert!(!state.exists());
@@ -101,6 +102,23 @@ fn pods_reach_each_other_and_their_node() {
             server.join().unwrap();
         }
         assert!(host.tasks.drain(Duration::from_secs(5)).await);
+    });
+}
+
+#[test]
+fn what_remains_is_found_without_files() {
+    on_a_node(|state| async move {
+        let host = Host::system();
+        let network = Network::start(options(&state, &["10.42.0.0/24"]), &host).await.unwrap();
+        let one = network.attach("one").await.unwrap();
+        assert!(host.tasks.drain(Duration::from_secs(5)).await);
+        std::fs::remove_file(state.join("setup.json")).unwrap();
+        let remains = Network::remains(INSTANCE).await.unwrap();
+        for expected in [format!("link {}", one.host_link), "address 10.42.0.1 on lo".into()] {
+            assert!(remains.contains(&expected), "{expected} is missing in {remains:?}");
+        }
+        assert!(remains.iter().any(|line| line == "nftables table inet coracle-test-pods"), "{remains:?}");
+        assert_eq!(Network::remains("another").await.unwrap(), Vec::<String>::new());
     });
 }
 

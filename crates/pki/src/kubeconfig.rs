@@ -79,6 +79,29 @@ pub fn remove(path: &Path, name: &str) -> Result<(), Error> {
     })
 }
 
+/// The PEM of the authority that the cluster of this name is verified with; `None` when there is no such cluster or file.
+///
+/// # Errors
+/// When the file is no kubeconfig.
+pub fn authority_of(path: &Path, name: &str) -> Result<Option<String>, Error> {
+    let config = Value::Object(load(path)?);
+    let clusters = config.get("clusters").and_then(Value::as_array).into_iter().flatten();
+    let mut named = clusters.filter(|cluster| cluster.get("name").and_then(Value::as_str) == Some(name));
+    let data = |cluster: &Value| cluster.pointer("/cluster/certificate-authority-data")?.as_str().map(str::to_owned);
+    let decoded = |data: String| String::from_utf8(STANDARD.decode(data.trim()).ok()?).ok();
+    Ok(named.next().map(|cluster| data(cluster).and_then(decoded).unwrap_or_default()))
+}
+
+/// Whether the file holds no cluster, user or context.
+///
+/// # Errors
+/// When the file is no kubeconfig.
+pub fn is_empty(path: &Path) -> Result<bool, Error> {
+    let config = load(path)?;
+    let empty = |section: &str| config.get(section).and_then(Value::as_array).is_none_or(Vec::is_empty);
+    Ok(["clusters", "users", "contexts"].into_iter().all(empty))
+}
+
 /// The PEM of the authority that the current context's cluster is verified with.
 ///
 /// # Errors

@@ -183,6 +183,11 @@ fn kubeconfigs_are_made_locked_and_refused() {
     kubeconfig::merge(&path, &entry("coracle", "one")).unwrap();
     assert_eq!(parsed(&path)["contexts"][0]["context"]["cluster"], "coracle");
     assert_eq!(kubeconfig::authority(&path).unwrap(), "PEM");
+    assert_eq!(kubeconfig::authority_of(&path, "coracle").unwrap().as_deref(), Some("PEM"));
+    assert_eq!(kubeconfig::authority_of(&path, "coracl").unwrap(), None);
+    assert!(!kubeconfig::is_empty(&path).unwrap());
+    kubeconfig::remove(&path, "coracle").unwrap();
+    assert!(kubeconfig::is_empty(&path).unwrap());
     let lock = directory.path().join(".kube/config.lock");
     assert!(!lock.exists());
     std::fs::write(&lock, "").unwrap();

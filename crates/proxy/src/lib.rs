@@ -22,6 +22,6 @@ pub use chain::{Balance, ChainSpec, Guard, Masquerade};
 pub use endpoints::Backend;
 pub use fragment::{Fragment, Frontend, Node, fragment};
 pub use item::{FrontKey, Item, Outcome, Protocol};
-pub use role::{Options, Proxy, cleanup};
+pub use role::{Options, Proxy, cleanup, remains};
 pub use state::{Changes, State};
 pub use tables::Tables;

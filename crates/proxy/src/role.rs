@@ -59,6 +59,14 @@ pub fn cleanup(instance: &str) -> Result<(), netfilter::Error> {
     Socket::open()?.apply(&Tables::new(instance, Vec::new(), Vec::new()).removal())
 }
 
+/// The tables of `instance` that exist, by family and name.
+///
+/// # Errors
+/// When the kernel refuses to tell.
+pub fn remains(instance: &str) -> Result<Vec<String>, netfilter::Error> {
+    Tables::new(instance, Vec::new(), Vec::new()).present(&mut Socket::open()?)
+}
+
 #[async_trait]
 impl Role for Proxy {
     fn name(&self) -> &'static str {

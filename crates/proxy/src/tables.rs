@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use netfilter::{
-    Batch, Chain, DataType, DynsetOp, Element, Expression, Hook, Kind, NatKind, Policy, Reject, Rule, Set, Table,
-    Verdict,
+    Batch, Chain, DataType, DynsetOp, Element, Expression, Hook, Kind, NatKind, Policy, Reject, Rule, Set, Socket,
+    Table, Verdict,
 };
 
 use crate::chain::{Balance, ChainSpec, Masquerade};
@@ -75,6 +75,20 @@ impl Tables {
             batch.remove_table(&self.table(layout));
         }
         batch
+    }
+
+    /// Those that exist, by family and name. Asks for these only.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub fn present(&self, socket: &mut Socket) -> Result<Vec<String>, netfilter::Error> {
+        let mut present = Vec::new();
+        for table in Layout::BOTH.map(|layout| self.table(layout)) {
+            if socket.has_table(&table)? {
+                present.push(table.to_string());
+            }
+        }
+        Ok(present)
     }
 
     fn table(&self, layout: Layout) -> Table {

@@ -1,4 +1,4 @@
-//! A machine for tests: a network namespace of its own with nothing but loopback.
+//! A machine for tests: a network namespace of its own with nothing but loopback, and mounts of its own if asked for.
 
 use std::fs::File;
 use std::io;
@@ -7,12 +7,14 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
 /// A network namespace that lives as long as this value and the processes in it.
 #[derive(Debug, Clone)]
 pub struct Machine {
     network: Arc<OwnedFd>,
+    mounts: Option<Arc<OwnedFd>>,
 }
 
 impl Machine {
@@ -25,16 +27,32 @@ impl Machine {
             File::open("/proc/thread-self/ns/net")
         });
         let file = made.join().map_err(|_| io::Error::other("the thread that makes the namespace panicked"))??;
-        Ok(Self { network: Arc::new(file.into()) })
+        Ok(Self { network: Arc::new(file.into()), mounts: None })
+    }
+
+    /// The same with a copy of this host's mounts, where nobody else mounts anything.
+    pub fn with_own_mounts() -> io::Result<Self> {
+        let made = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+            File::open("/proc/thread-self/ns/mnt")
+        });
+        let file = made.join().map_err(|_| io::Error::other("the thread that makes the namespace panicked"))??;
+        Ok(Self { mounts: Some(Arc::new(file.into())), ..Self::new()? })
     }
 
     /// A command that will run on this machine.
     #[expect(unsafe_code, reason = "entering a namespace between fork and exec has no safe form")]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        let network = self.network.clone();
-        // SAFETY: setns is async-signal-safe; the descriptor lives as long as the closure.
-        unsafe { command.pre_exec(move || setns(&*network, CloneFlags::CLONE_NEWNET).map_err(io::Error::from)) };
+        let machine = self.clone();
+        let enter = move || {
+            setns(&*machine.network, CloneFlags::CLONE_NEWNET)?;
+            machine.mounts.as_ref().map_or(Ok(()), |mounts| setns(&**mounts, CloneFlags::CLONE_NEWNS))?;
+            Ok(())
+        };
+        // SAFETY: setns is async-signal-safe; the descriptors live as long as the closure.
+        unsafe { command.pre_exec(enter) };
         command
     }
 

@@ -10,7 +10,7 @@ use super::detach::READY_LINE;
 
 pub(crate) async fn run(options: Up) -> Result<(), Failure> {
     let mut signals = Signals::catch()?;
-    require_root()?;
+    require_root("starting a node on this machine")?;
     let instance = Instance::open(&options.data.data_dir)?;
     // Held to the process's very end, so that whoever waits for it finds the process gone.
     std::mem::forget(instance.lock()?);
@@ -34,13 +34,12 @@ pub(crate) async fn run(options: Up) -> Result<(), Failure> {
     Err(failure)
 }
 
-/// The embedded node makes namespaces, mounts, links and rules.
-fn require_root() -> Result<(), Failure> {
+/// A node is made of namespaces, mounts, links and rules.
+pub(super) fn require_root(what: &str) -> Result<(), Failure> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    Err(Failure::new("starting a node on this machine", "it needs root for namespaces, mounts and network rules")
-        .next("run it with sudo"))
+    Err(Failure::new(what, "it needs root for namespaces, mounts and network rules").next("run it with sudo"))
 }
 
 #[expect(clippy::print_stdout, reason = "how to use the cluster is what the user asked for")]
