@@ -186,10 +186,10 @@ pub(crate) fn discovery(headers: &HeaderMap) -> Result<Discovery> {
 
 /// Which form of OpenAPI v2 is wanted, true for protobuf; `None` when neither is acceptable.
 pub(crate) fn openapi_v2(headers: &HeaderMap) -> Option<bool> {
-    clauses(headers).iter().find_map(|clause| match clause.media {
+    accepted(headers).iter().find_map(|clause| match clause.media {
         "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
         | "application/com.github.proto-openapi.spec.v2.v1.0+protobuf" => Some(true),
-        _ => clause.is_json().then_some(false),
+        _ => clause.offers().any(|media| media == Media::Json).then_some(false),
     })
 }
 

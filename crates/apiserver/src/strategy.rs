@@ -4,11 +4,11 @@
 //! itself does what is common: names, uid, timestamps, generation 1, finalizers, the split between an object and its
 //! `/status`, managed fields.
 
-mod autoscaler;
-mod claim;
 mod admissionregistration;
 mod apiservice;
+mod autoscaler;
 mod certificates;
+mod claim;
 mod configmap;
 mod controllerrevision;
 mod coordination;
@@ -37,27 +37,26 @@ mod node;
 mod persistentvolume;
 mod pod;
 mod podtemplate;
-mod reference;
 mod rbac;
+mod reference;
 mod replicaset;
 mod replicationcontroller;
+mod resource;
 mod resourcequota;
 mod resources;
 mod rules;
 mod runtimeclass;
 mod scheduling;
-mod resource;
 mod secret;
 mod service;
 mod serviceaccount;
 mod shown;
-mod small;
 mod source;
 mod statefulset;
 mod status;
 mod storage;
-mod structs;
 mod storageversion;
+mod structs;
 mod webhook;
 mod workload;
 

@@ -257,24 +257,6 @@ pub fn http_path(value: &str) -> Vec<String> {
     })
 }
 
-/// The reason of a condition: `ReasonA`.
-#[must_use]
-pub fn condition_reason(value: &str) -> Vec<String> {
-    let bytes = value.as_bytes();
-    let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
-    let valid = bytes.first().is_some_and(u8::is_ascii_alphabetic)
-        && bytes.last().is_some_and(word)
-        && bytes.iter().all(|b| word(b) || matches!(b, b',' | b':'));
-    unless(valid, || {
-        pattern(
-            "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric \
-             characters or '_,:', and must end with an alphanumeric character or '_'",
-            "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?",
-            &["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"],
-        )
-    })
-}
-
 /// A name that may stand in a URL path: the weakest rule, used by RBAC objects among others.
 #[must_use]
 pub fn path_segment(value: &str) -> Vec<String> {

@@ -87,12 +87,7 @@ impl Dispatch {
     }
 
     /// The same, a message each: a line of JSON, or a frame of protobuf without the length that messages have anyway. The client's first subprotocol is agreed to, whatever it is: none changes anything.
-    fn watch_over_websocket(
-        &self,
-        ask: &Ask<'_>,
-        media: Media,
-        lines: BoxStream<'static, Bytes>,
-    ) -> Result<Response> {
+    fn watch_over_websocket(&self, ask: &Ask<'_>, media: Media, lines: BoxStream<'static, Bytes>) -> Result<Response> {
         let (framing, lines) = match media {
             Media::Protobuf => (Framing::Binary, lines.map(|frame| frame.slice(LENGTH..)).boxed()),
             _ => (Framing::Text, lines),

@@ -10,7 +10,6 @@ use super::resource::{
     DeviceClass, DeviceTaintRule, PoolStatusRequest, ResourceClaim, ResourceClaimTemplate, ResourceSlice,
 };
 use super::storageversion::StorageVersion;
-use super::small::Event;
 use super::{
     Strategy, autoscaler, claim, configmap, controllerrevision, coordination, cronjob, daemonset, deployment,
     disruptionbudget, endpoints, endpointslice, event, job, limitrange, migration, namespace, networking, node,
@@ -65,7 +64,7 @@ pub(super) const STRATEGIES: &[(&str, &str, &dyn Strategy)] = &[
     ("certificates.k8s.io", "CertificateSigningRequest", &SigningRequest),
     ("certificates.k8s.io", "ClusterTrustBundle", &ClusterTrustBundle),
     ("certificates.k8s.io", "PodCertificateRequest", &PodCertificateRequest),
-    ("events.k8s.io", "Event", &Event),
+    ("events.k8s.io", "Event", &event::Event),
     (NETWORKING, "IPAddress", &networking::IpAddress),
     (NETWORKING, "Ingress", &networking::Ingress),
     (NETWORKING, "IngressClass", &networking::IngressClass),

@@ -1,7 +1,7 @@
 //! What the strategies accept and refuse: small objects, defaulted as the server defaults them.
 
-mod gated;
 mod extension;
+mod gated;
 mod grace;
 mod pods;
 mod services;

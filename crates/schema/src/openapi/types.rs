@@ -280,9 +280,12 @@ impl Writer<'_> {
             Shape::Object(id) => self.reference(&full_name(&crate::Facts::builtin().get(*id).name)),
             Shape::List(item) => json!({"items": self.entry(item, leaf), "type": "array"}),
             Shape::Map(value) => json!({"additionalProperties": self.entry(value, leaf), "type": "object"}),
-            Shape::Quantity | Shape::IntOrString | Shape::Time | Shape::MicroTime | Shape::Any | Shape::ObjectOr(..) => {
-                leaf.map_or_else(|| json!({}), |name| self.reference(name))
-            }
+            Shape::Quantity
+            | Shape::IntOrString
+            | Shape::Time
+            | Shape::MicroTime
+            | Shape::Any
+            | Shape::ObjectOr(..) => leaf.map_or_else(|| json!({}), |name| self.reference(name)),
         }
     }
 

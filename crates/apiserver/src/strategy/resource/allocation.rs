@@ -92,7 +92,7 @@ fn result(at: &At<'_>, names: &RequestNames<'_>, errors: &mut ErrorList) {
     // Those of the class and those of the claim.
     each(&devices.at("config"), 2 * claim::MAX_CONFIG, |at, errors| configuration(at, names, errors), errors);
     if at.at("nodeSelector").is_set() {
-        pod::scheduling::node_selector(&at.at("nodeSelector"), errors);
+        pod::scheduling::node_selector(&at.at("nodeSelector"), false, errors);
     }
 }
 

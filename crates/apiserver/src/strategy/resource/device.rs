@@ -158,7 +158,7 @@ fn own_nodes(at: &At<'_>, errors: &mut ErrorList) {
     }
     if selector.is_set() {
         said.push("`nodeSelector`");
-        pod::scheduling::node_selector(&selector, errors);
+        pod::scheduling::node_selector(&selector, false, errors);
     }
     if all.flag() {
         said.push("`allNodes`");

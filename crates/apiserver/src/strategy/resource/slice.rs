@@ -133,7 +133,7 @@ fn nodes(spec: &At<'_>, errors: &mut ErrorList) {
     }
     if selector.is_set() {
         said.push("`nodeSelector`");
-        pod::scheduling::node_selector(&selector, errors);
+        pod::scheduling::node_selector(&selector, false, errors);
         let terms = selector.at("nodeSelectorTerms");
         if terms.count() != 1 {
             let shown: Vec<Value> =

@@ -102,8 +102,7 @@ fn same_key(chain: &At<'_>, leaf: &X509Certificate<'_>, spec: &Value) -> Result<
         key.subject_public_key.data == *issued
     } else {
         let asked = X509CertificationRequest::from_der(&request_der);
-        let (_, asked) =
-            asked.map_err(|_| Error::invalid_unshown(&request.path, "must be a valid PKCS#10 CSR"))?;
+        let (_, asked) = asked.map_err(|_| Error::invalid_unshown(&request.path, "must be a valid PKCS#10 CSR"))?;
         asked.certification_request_info.subject_pki.subject_public_key.data == *issued
     };
     if same { Ok(()) } else { Err(chain.invalid("leaf certificate was not issued to the requested public key").into()) }

@@ -48,9 +48,8 @@ pub(super) fn check_proof(key: (&At<'_>, &[u8]), proof: (&At<'_>, &[u8]), uid: &
         }
     };
     let signature = BitString::new(0, signature);
-    x509_parser::verify::verify_signature(&key, &algorithm, &signature, uid.as_bytes()).map_err(|_| {
-        Error::invalid_unshown(&proof_at.path, "could not verify proof-of-possession signature").into()
-    })
+    x509_parser::verify::verify_signature(&key, &algorithm, &signature, uid.as_bytes())
+        .map_err(|_| Error::invalid_unshown(&proof_at.path, "could not verify proof-of-possession signature").into())
 }
 
 const UNKNOWN: &str = "unknown public key type; supported types are Ed25519, ECDSA, and RSA";
