@@ -30,7 +30,7 @@ const LOCK: &str = "lock";
 
 /// How long a shim that an earlier run has started may need until it serves; and between two looks.
 const ARRIVAL: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A shim, by the directory of its sandbox. Each request has a connection of its own.
 #[derive(Clone, Debug)]
