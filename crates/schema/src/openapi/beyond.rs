@@ -109,8 +109,9 @@ pub(super) fn map_type(ty: &str, field: &str) -> Option<&'static str> {
     granular.then_some("granular")
 }
 
-/// Types of which one field says which other one counts: type, that field, the others as JSON names and their words.
-const UNIONS: &[(&str, &str, &[(&str, &str)])] = &[
+/// A type of which one field says which other one counts: type, that field, the others as JSON names and their words.
+type Union = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+const UNIONS: &[Union] = &[
     ("core.v1.AppArmorProfile", "type", &[("localhostProfile", "LocalhostProfile")]),
     ("core.v1.PodSchedulingGroup", "", &[("podGroupName", "PodGroupName")]),
     ("core.v1.SeccompProfile", "type", &[("localhostProfile", "LocalhostProfile")]),
