@@ -13,8 +13,10 @@ pub(super) fn proxies(kubectl: &Kubectl<'_>) {
     kubectl.ok(&format!("run page --image={WEB_V1}"));
     kubectl.ok("expose pod page --port=80");
     kubectl.ready("page");
-    kubectl
-        .until("get endpointslices -o jsonpath={.items[*].endpoints[*].conditions.ready}", |out| out.contains("true"));
+    kubectl.until(
+        "get endpointslices -l kubernetes.io/service-name=page -o jsonpath={.items[*].endpoints[*].conditions.ready}",
+        |out| out.contains("true"),
+    );
     let mut command = kubectl.command("proxy --port=0");
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("kubectl starts");
     let mut line = String::new();
