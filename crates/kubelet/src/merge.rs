@@ -11,9 +11,9 @@ pub fn difference(old: &Value, new: &Value, replaced: &[&str]) -> Option<Value> 
     let mut patch = Map::new();
     for (key, value) in new.iter().filter(|(key, value)| old.get(*key) != Some(*value)) {
         let value = match (key.as_str(), value, old.get(key)) {
-            ("conditions", Value::Array(new), Some(Value::Array(old))) => {
-                Value::Array(new.iter().filter(|condition| !old.contains(condition)).cloned().collect())
-            }
+            ("conditions", Value::Array(new), Some(Value::Array(old))) => Value::Array(
+                new.iter().filter(|condition| !old.contains(condition)).map(|new| changed(new, old)).collect(),
+            ),
             (key, Value::Array(new), Some(_)) if replaced.contains(&key) => {
                 Value::Array(std::iter::once(json!({"$patch": "replace"})).chain(new.iter().cloned()).collect())
             }
@@ -27,6 +27,16 @@ pub fn difference(old: &Value, new: &Value, replaced: &[&str]) -> Option<Value> 
         patch.insert(key.clone(), Value::Null);
     }
     (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+/// A condition as the server is to merge it into the one it has: what is no longer said is null.
+fn changed(new: &Value, old: &[Value]) -> Value {
+    let mut condition = new.clone();
+    let before = old.iter().find(|known| known["type"] == new["type"]).and_then(Value::as_object);
+    for key in before.into_iter().flat_map(Map::keys).filter(|key| new.get(*key).is_none()) {
+        condition[key.as_str()] = Value::Null;
+    }
+    condition
 }
 
 #[cfg(test)]
@@ -48,6 +58,9 @@ mod tests {
         let (a, b) = (json!({"type": "A", "status": "True"}), json!({"type": "B", "status": "False"}));
         let c = json!({"type": "B", "status": "True"});
         check(json!({"conditions": [a, b]}), json!({"conditions": [a, c]}), json!({"conditions": [c]}));
+        let because = json!({"type": "B", "status": "False", "reason": "Because"});
+        let without = json!({"type": "B", "status": "True", "reason": null});
+        check(json!({"conditions": [a, because]}), json!({"conditions": [a, c]}), json!({"conditions": [without]}));
         check(
             json!({"podIPs": [{"ip": "1.1.1.1"}]}),
             json!({"podIPs": [{"ip": "2.2.2.2"}]}),
