@@ -40,7 +40,8 @@ fn sample(kind: &str, name: &str) -> Value {
         "Event" => json!({
             "involvedObject": {"kind": "Pod", "namespace": "default", "name": "p"},
             "regarding": {"kind": "Pod", "namespace": "default", "name": "p"},
-            "reason": "r", "type": "Normal", "action": "a", "reportingController": "x.io/c", "reportingInstance": "i",
+            "reason": "r", "type": "Normal", "action": "a", "reportingController": "x.io/c",
+            "reportingComponent": "x.io/c", "reportingInstance": "i",
             "eventTime": "2026-01-01T00:00:00.000000Z",
         }),
         "CustomResourceDefinition" => json!({

@@ -18,7 +18,10 @@ fn config_maps() {
             "data[a/b]: Invalid value: \"a/b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
         ],
     );
-    check(&format!("data: {{a: {}}}", "x".repeat((1 << 20) + 1)), &[": Too long: may not be more than 1048576 bytes"]);
+    check(
+        &format!("data: {{a: {}}}", "x".repeat((1 << 20) + 1)),
+        &["[]: Too long: may not be more than 1048576 bytes"],
+    );
     const FROZEN: &str = "{immutable: true, data: {a: b}}";
     check_update("core.v1.ConfigMap", "", FROZEN, FROZEN, &[]);
     check_update(

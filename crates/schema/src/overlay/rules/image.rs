@@ -26,8 +26,7 @@ fn is_path(path: &str) -> bool {
         first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase())
     };
     let rest = match path.split_once('/') {
-        Some((first, _)) if hosted(first) && !is_host(first) => return false,
-        Some((first, rest)) if hosted(first) => rest,
+        Some((first, rest)) if hosted(first) && is_host(first) => rest,
         _ => path,
     };
     path.len() <= 255 && rest.split('/').all(is_part)
