@@ -38,9 +38,9 @@ fn param_kind(policy: &Value) -> String {
 
 fn param_ref(binding: &Value) -> String {
     match (read::text(binding, "spec.paramRef.namespace"), read::text(binding, "spec.paramRef.name")) {
-        (_, "") => {
-            read::at(binding, "spec.paramRef.selector").filter(|s| s.is_object()).map_or("<unset>".to_owned(), go)
-        }
+        (_, "") => read::at(binding, "spec.paramRef.selector")
+            .filter(|s| s.is_object())
+            .map_or_else(|| "<unset>".to_owned(), go),
         ("", name) => format!("*/{name}"),
         (namespace, name) => format!("{namespace}/{name}"),
     }

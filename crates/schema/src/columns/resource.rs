@@ -85,5 +85,5 @@ fn counted(request: &Value) -> Option<&[Value]> {
 
 fn devices(request: &Value, field: &str) -> String {
     let sum = |pools: &[Value]| pools.iter().map(|pool| read::integer(pool, field)).sum::<i64>();
-    counted(request).map_or("-".to_owned(), |pools| sum(pools).to_string())
+    counted(request).map_or_else(|| "-".to_owned(), |pools| sum(pools).to_string())
 }

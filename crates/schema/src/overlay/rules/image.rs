@@ -17,7 +17,10 @@ pub(super) fn tag(image: &str) -> Option<&str> {
     if !valid {
         return None;
     }
-    tag.or(if digest.is_none() { Some("latest") } else { None })
+    match (tag, digest) {
+        (None, None) => Some("latest"),
+        _ => tag,
+    }
 }
 
 /// A repository, whose first part may be a host.
