@@ -38,6 +38,10 @@ impl Strategy for Event {
         errors
     }
 
+    fn check_name(&self, name: &str, prefix: bool) -> Vec<String> {
+        if prefix { names::path_segment_prefix(name) } else { names::path_segment(name) }
+    }
+
     fn allows_create_on_update(&self) -> bool {
         true
     }

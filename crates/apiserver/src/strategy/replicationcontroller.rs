@@ -63,6 +63,10 @@ impl Strategy for ReplicationController {
         all
     }
 
+    fn check_name(&self, name: &str, prefix: bool) -> Vec<String> {
+        if prefix { names::path_segment_prefix(name) } else { names::dns1123_subdomain(name) }
+    }
+
     fn tracks_generation(&self) -> bool {
         true
     }
