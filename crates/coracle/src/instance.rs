@@ -111,7 +111,7 @@ impl Instance {
         let what = |path: &Path| format!("removing {}", path.display());
         for name in OURS.iter().rev() {
             let path = self.path(name);
-            remove(&path).map_err(|e| Failure::new(what(&path), e).next("run `coracle reset` again"))?;
+            host::remove_tree(&path).map_err(|e| Failure::new(what(&path), e).next("run `coracle reset` again"))?;
         }
         match fs::remove_dir(&self.data_dir) {
             // A mount point stays: whoever mounted it unmounts it.
@@ -192,16 +192,6 @@ fn is_mount_point(directory: &Path) -> bool {
 fn is_hollow(directory: &Path) -> bool {
     let Ok(entries) = fs::read_dir(directory) else { return false };
     entries.flatten().all(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_hollow(&entry.path()))
-}
-
-/// Removes a file, a link or a directory with all that is in it; fine when it is not there.
-fn remove(path: &Path) -> std::io::Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(e) => Err(e),
-    };
-    removed.or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
 }
 
 fn id(data_dir: &Path) -> String {

@@ -6,12 +6,14 @@ mod clock;
 mod entropy;
 mod role;
 mod tasks;
+mod tree;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use role::{Ready, Role, RoleError, RoleState};
 pub use tasks::{OnEnd, Tasks};
 pub use tokio_util::sync::CancellationToken as Shutdown;
+pub use tree::remove_tree;
 
 use std::sync::Arc;
 

@@ -179,20 +179,13 @@ pub fn tear_down(dir: &PodDir) -> Result<(), Error> {
     let path = dir.volumes();
     let fail = |source| Error::TearDown { path: path.clone(), source };
     mount::unmount_below(&path).map_err(fail)?;
-    remove_tree(&path).map_err(fail)
+    host::remove_tree(&path).map_err(fail)
 }
 
 /// Removes all that is left of the pod on disk. May be repeated.
 pub fn remove(dir: &PodDir) -> Result<(), Error> {
     tear_down(dir)?;
-    remove_tree(dir.path()).map_err(|source| Error::TearDown { path: dir.path().to_owned(), source })
-}
-
-fn remove_tree(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    host::remove_tree(dir.path()).map_err(|source| Error::TearDown { path: dir.path().to_owned(), source })
 }
 
 /// The group that the pod's volumes belong to.

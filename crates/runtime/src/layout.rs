@@ -82,8 +82,5 @@ pub(crate) fn remove_recorded(directory: &Path, record: &str) -> io::Result<()> 
 
 /// Removes a directory with everything in it; one that is not there is no error.
 pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
+    host::remove_tree(path)
 }

@@ -49,7 +49,7 @@ async fn finish(context: &Arc<Context>, desired: &Desired, observed: &Observed, 
     let groups: Vec<_> = cgroup::of_uid(&context.options.cgroup_root, desired.uid()).collect();
     let removed = tokio::task::spawn_blocking(move || {
         groups.iter().for_each(|group| cgroup::remove(group));
-        let _ = std::fs::remove_dir_all(logs);
+        let _ = host::remove_tree(&logs);
         // the last, so that what a crash leaves of the pod is found by its directory
         volume::remove(&dir)
     });
