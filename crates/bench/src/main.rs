@@ -3,6 +3,7 @@
 //! A peer runs on the same machine in the same run, so that ratios mean something where absolute figures do not.
 
 mod api;
+mod containers;
 mod dns;
 mod figure;
 mod load;
@@ -36,6 +37,7 @@ type Section = fn(&Path) -> Result<Vec<Figure>, String>;
 const SECTIONS: &[(&str, Section)] = &[
     ("program", program),
     ("node", single_node),
+    ("containers", containers::section),
     ("api", api::section),
     ("services", services::section),
     ("dns", dns::section),
