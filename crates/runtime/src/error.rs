@@ -34,6 +34,19 @@ pub(crate) enum Error {
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// The same kind of error, as the cause of a larger one.
+    pub(crate) fn within(self, what: &str) -> Self {
+        match self {
+            Self::NotFound(found) => Self::NotFound(format!("{what}: {found}")),
+            Self::Invalid(why) => Self::Invalid(format!("{what}: {why}")),
+            Self::Precondition(why) => Self::Precondition(format!("{what}: {why}")),
+            Self::Denied(why) => Self::Denied(format!("{what}: {why}")),
+            Self::Timeout(why) => Self::Timeout(format!("{what}: {why}")),
+            Self::Shim(why) => Self::Shim(format!("{what}: {why}")),
+            failed @ Self::Failed { .. } => Self::Failed { what: what.to_owned(), source: Box::new(failed) },
+        }
+    }
+
     /// The error and its causes in one line.
     pub(crate) fn words(&self) -> String {
         words(self)

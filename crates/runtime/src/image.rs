@@ -1,10 +1,13 @@
 //! Images: records by id, layers by digest.
 
 mod archive;
+mod credentials;
 mod document;
 mod layers;
+mod manifest;
 mod name;
 mod pull;
+mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

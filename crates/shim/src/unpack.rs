@@ -24,13 +24,27 @@ use crate::sys;
 pub const MAX_BYTES: u64 = 64 << 30;
 
 /// Most files, directories and links in a layer.
-pub const MAX_INODES: u64 = 4_000_000;
+pub const MAX_INODES: u64 = 1_000_000;
+
+/// Deepest that files may be: whoever removes them again has to get there, with a descriptor for each step.
+const MAX_DEPTH: usize = 256;
+
+/// Most bytes behind the archive's end: they belong to the digest and to nothing else.
+const MAX_TRAILER: u64 = 16 << 20;
+
+/// Of the file system's bytes and inodes one part in this many stays free.
+const RESERVE: u64 = 20;
+
+/// Characters of a name in an error.
+const SHOWN: usize = 200;
 
 /// Most memory in bytes: the archive says how long names and extended headers are, and they are read as a whole.
-const MAX_MEMORY: u64 = 512 << 20;
+const MAX_MEMORY: u64 = 256 << 20;
 
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Notes of a file system that images once were made with.
+const NOTES: &[u8] = b".wh..wh.";
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
@@ -46,7 +60,7 @@ pub fn run(directory: &Path) -> io::Result<()> {
     sys::set_capabilities(KEPT_CAPABILITIES, KEPT_CAPABILITIES, 0)?;
     nix::sys::stat::umask(Mode::empty());
     limit_memory()?;
-    let layer = unpack(io::stdin().lock(), Path::new("/"))?;
+    let layer = unpack(io::stdin().lock(), Path::new("/"), Limits::of(Path::new("/"))?)?;
     println!("{} {} {}", layer.digest, layer.bytes, layer.inodes);
     Ok(())
 }
@@ -56,6 +70,25 @@ fn limit_memory() -> io::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_AS)?;
     let most = hard.min(MAX_MEMORY);
     Ok(setrlimit(Resource::RLIMIT_AS, most, most)?)
+}
+
+/// How much a layer may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limits {
+    bytes: u64,
+    inodes: u64,
+}
+
+impl Limits {
+    /// What the file system has room for, with something left for everybody else.
+    fn of(directory: &Path) -> io::Result<Self> {
+        let found = nix::sys::statvfs::statvfs(directory)?;
+        let room = |free: u64, all: u64| free.saturating_sub(all / RESERVE);
+        let bytes = room(found.blocks_available(), found.blocks()).saturating_mul(found.fragment_size());
+        // Some file systems make inodes as they need them, and say that there are none.
+        let inodes = if found.files() == 0 { u64::MAX } else { room(found.files_available(), found.files()) };
+        Ok(Self { bytes: bytes.min(MAX_BYTES), inodes: inodes.min(MAX_INODES) })
+    }
 }
 
 /// What was unpacked.
@@ -69,22 +102,32 @@ pub struct Layer {
 
 /// Unpacks a layer below `root`. Symbolic links in the layer are followed where the layer goes through them, so `root`
 /// must be the root of the process, or the layer trusted.
-fn unpack(input: impl Read, root: &Path) -> io::Result<Layer> {
+fn unpack(input: impl Read, root: &Path, limits: Limits) -> io::Result<Layer> {
     let mut input = BufReader::with_capacity(1 << 16, input);
     let mut hashed = Hashed { inner: decompressed(&mut input)?, hasher: Sha256::new() };
     let mut archive = Archive::new(&mut hashed);
-    let mut unpacker = Unpacker { root, bytes: 0, inodes: 0, directories: Vec::new() };
+    let mut unpacker = Unpacker::new(root, limits);
     for entry in archive.entries()? {
         let mut entry = entry?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        unpacker.entry(&mut entry).map_err(|e| io::Error::new(e.kind(), format!("unpacking {name:?}: {e}")))?;
+        unpacker.entry(&mut entry).map_err(|e| io::Error::new(e.kind(), format!("unpacking {}: {e}", shown(&name))))?;
     }
     let (bytes, inodes) = (unpacker.bytes, unpacker.inodes);
     unpacker.finish();
     // What follows the archive's end belongs to the digest.
-    io::copy(&mut hashed, &mut io::sink())?;
+    if io::copy(&mut (&mut hashed).take(MAX_TRAILER + 1), &mut io::sink())? > MAX_TRAILER {
+        return Err(invalid(&format!("more than {MAX_TRAILER} bytes follow the layer's end")));
+    }
     let digest: String = hashed.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Layer { digest: format!("sha256:{digest}"), bytes, inodes })
+}
+
+/// A name for an error: quoted, and not longer than anybody reads.
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+        None => format!("{name:?}"),
+    }
 }
 
 fn decompressed<'a>(input: &'a mut BufReader<impl Read>) -> io::Result<Box<dyn Read + 'a>> {
@@ -116,24 +159,39 @@ impl<R: Read> Read for Hashed<R> {
 
 struct Unpacker<'a> {
     root: &'a Path,
+    limits: Limits,
+    /// The directory that the last entry went into, which is there and not too deep.
+    parent: PathBuf,
+    /// Whether the layer has links, through which a short path may lead deep down.
+    links: bool,
     bytes: u64,
     inodes: u64,
     /// Directories and their times, which are set when nothing changes them any more.
     directories: Vec<(PathBuf, u64)>,
 }
 
-impl Unpacker<'_> {
+impl<'a> Unpacker<'a> {
+    fn new(root: &'a Path, limits: Limits) -> Self {
+        Self { root, limits, parent: root.to_owned(), links: false, bytes: 0, inodes: 0, directories: Vec::new() }
+    }
+
     fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<()> {
         let Some(path) = self.inside(&entry.path_bytes())? else { return Ok(()) };
         // The entry's own size: an extended header may override the plain one's.
         self.count(entry.size())?;
         let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
         let parent = path.parent().unwrap_or(self.root);
-        fs::create_dir_all(parent)?;
+        self.enter(parent)?;
         if name == OPAQUE {
             return set_attribute(parent, "trusted.overlay.opaque", b"y");
         }
+        if name.starts_with(NOTES) {
+            return Ok(());
+        }
         if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            if matches!(hidden, b"" | b"." | b"..") {
+                return Err(invalid("a whiteout that hides no file"));
+            }
             let hidden = parent.join(OsStr::from_bytes(hidden));
             clear(&hidden)?;
             return Ok(mknod(&hidden, SFlag::S_IFCHR, Mode::empty(), 0)?);
@@ -144,8 +202,28 @@ impl Unpacker<'_> {
         Ok(())
     }
 
+    /// Makes the directory and those above it, which count as if they were in the archive.
+    fn enter(&mut self, parent: &Path) -> io::Result<()> {
+        if parent == self.parent {
+            // Nothing has been removed unless it is remade by the entry itself.
+            return fs::symlink_metadata(parent).map(drop).or_else(|_| fs::create_dir_all(parent));
+        }
+        let missing = parent.ancestors().take_while(|ancestor| fs::symlink_metadata(ancestor).is_err()).count();
+        for _ in 0..missing {
+            self.count(0)?;
+        }
+        fs::create_dir_all(parent)?;
+        let depth =
+            if self.links { fs::canonicalize(parent)?.components().count() } else { parent.components().count() };
+        if depth.saturating_sub(self.root.components().count()) >= MAX_DEPTH {
+            return Err(invalid(&format!("a path that leads deeper than {MAX_DEPTH} directories")));
+        }
+        parent.clone_into(&mut self.parent);
+        Ok(())
+    }
+
     /// Makes the file itself. Returns whether it wants attributes.
-    fn make<R: Read>(&self, entry: &mut Entry<'_, R>, path: &Path) -> io::Result<bool> {
+    fn make<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: &Path) -> io::Result<bool> {
         let kind = entry.header().entry_type();
         if kind != EntryType::Directory {
             clear(path)?;
@@ -166,6 +244,7 @@ impl Unpacker<'_> {
             EntryType::Symlink => {
                 let target = entry.link_name_bytes().ok_or_else(|| invalid("a symbolic link without a target"))?;
                 symlink(OsStr::from_bytes(&target), path)?;
+                self.links = true;
             }
             EntryType::Link => {
                 let target = entry.link_name_bytes().ok_or_else(|| invalid("a link without a target"))?;
@@ -229,11 +308,13 @@ impl Unpacker<'_> {
     fn count(&mut self, bytes: u64) -> io::Result<()> {
         self.bytes = self.bytes.saturating_add(bytes);
         self.inodes += 1;
-        if self.bytes > MAX_BYTES {
-            return Err(invalid(&format!("the layer has more than {MAX_BYTES} bytes")));
+        let Limits { bytes, inodes } = self.limits;
+        let room = |most: bool| if most { "" } else { ", which is what the disk has room for" };
+        if self.bytes > bytes {
+            return Err(invalid(&format!("the layer has more than {bytes} bytes{}", room(bytes == MAX_BYTES))));
         }
-        if self.inodes > MAX_INODES {
-            return Err(invalid(&format!("the layer has more than {MAX_INODES} files")));
+        if self.inodes > inodes {
+            return Err(invalid(&format!("the layer has more than {inodes} files{}", room(inodes == MAX_INODES))));
         }
         Ok(())
     }

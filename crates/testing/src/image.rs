@@ -48,6 +48,12 @@ impl Image {
         Ok(web.config("StopSignal", json!("SIGKILL")))
     }
 
+    /// An image without a layer, for what nobody is to run.
+    #[must_use]
+    pub fn scratch(name: &str) -> Self {
+        Self { name: name.to_owned(), layers: Vec::new(), config: json!({ "Cmd": ["/none"] }) }
+    }
+
     /// Puts a layer (a tar archive) on top.
     #[must_use]
     pub fn layer(mut self, layer: Vec<u8>) -> Self {

@@ -35,6 +35,71 @@ struct Content {
     /// The `Authorization` header that every request must have, if any.
     authorization: Option<String>,
     requests: Vec<String>,
+    answers: BTreeMap<String, Answer>,
+}
+
+/// An answer as no honest registry gives it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: &'static str,
+    /// Lines of headers, each with its end.
+    pub headers: String,
+    pub body: Vec<u8>,
+    pub length: Length,
+}
+
+/// How long a body is said to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    True,
+    /// The connection ends before or after as many bytes.
+    Told(usize),
+    /// After the body come zeros without an end.
+    Endless,
+}
+
+impl Answer {
+    /// 200 with a body.
+    #[must_use]
+    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+        Self { status: "200 OK", headers: String::new(), body: body.into(), length: Length::True }
+    }
+
+    #[must_use]
+    pub fn length(mut self, length: Length) -> Self {
+        self.length = length;
+        self
+    }
+
+    /// With another status and, unless it is empty, a header.
+    #[must_use]
+    pub fn status(mut self, status: &'static str, header: &str) -> Self {
+        self.status = status;
+        if !header.is_empty() {
+            self.headers = format!("{}{header}\r\n", self.headers);
+        }
+        self
+    }
+
+    fn write(&self, mut stream: &TcpStream, head: bool) -> io::Result<()> {
+        let length = match self.length {
+            Length::True => format!("Content-Length: {}\r\n", self.body.len()),
+            Length::Told(length) => format!("Content-Length: {length}\r\n"),
+            Length::Endless => String::new(),
+        };
+        write!(stream, "HTTP/1.1 {}\r\n{length}Connection: close\r\n{}\r\n", self.status, self.headers)?;
+        if head {
+            return stream.flush();
+        }
+        stream.write_all(&self.body)?;
+        if self.length != Length::Endless {
+            return stream.flush();
+        }
+        loop {
+            // Ends when whoever asked has had enough.
+            stream.write_all(&[0; 1 << 16])?;
+        }
+    }
 }
 
 impl Registry {
@@ -100,6 +165,11 @@ impl Registry {
         }
     }
 
+    /// Answers a path (below `/v2/`, or another one with its slash) in this way from now on.
+    pub fn answer(&self, path: &str, answer: Answer) {
+        self.lock().answers.insert(path.to_owned(), answer);
+    }
+
     /// The paths asked for so far, below `/v2/`.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
@@ -152,7 +222,7 @@ fn serve(listener: &TcpListener, content: &Arc<Mutex<Content>>, stop: &Arc<Atomi
 }
 
 /// Answers one request and closes.
-fn serve_connection(mut stream: &TcpStream, content: &Mutex<Content>) -> io::Result<()> {
+fn serve_connection(stream: &TcpStream, content: &Mutex<Content>) -> io::Result<()> {
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10)))?;
     let mut lines = BufReader::new(stream).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
@@ -170,12 +240,16 @@ fn serve_connection(mut stream: &TcpStream, content: &Mutex<Content>) -> io::Res
     }
     let mut parts = request.split(' ');
     let (method, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let (status, headers, body) = answer(path, authorization, content);
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n", body.len())?;
-    if method != "HEAD" {
-        stream.write_all(&body)?;
-    }
-    stream.flush()
+    let answer = strange(path, content).unwrap_or_else(|| {
+        let (status, headers, body) = answer(path, authorization, content);
+        Answer { status, headers, body, length: Length::True }
+    });
+    answer.write(stream, method == "HEAD")
+}
+
+fn strange(path: &str, content: &Mutex<Content>) -> Option<Answer> {
+    let path = path.split('?').next()?.trim_start_matches("/v2/");
+    content.lock().unwrap_or_else(PoisonError::into_inner).answers.get(path).cloned()
 }
 
 fn answer(path: &str, authorization: Option<String>, content: &Mutex<Content>) -> (&'static str, String, Vec<u8>) {

@@ -8,9 +8,11 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio_util::sync::CancellationToken;
 
 use super::document::{Document, MAX_DOCUMENT};
 use super::layers::Layers;
+use super::manifest::{Entry, Manifest};
 use super::{Images, Name};
 use crate::error::{Attempt as _, Error, Result, blocking};
 use crate::record::{self, Record as _};
@@ -56,35 +58,6 @@ struct Index {
     manifests: Vec<Entry>,
 }
 
-#[derive(Deserialize)]
-struct Entry {
-    digest: String,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-    platform: Option<Platform>,
-}
-
-#[derive(Deserialize)]
-struct Platform {
-    os: String,
-    architecture: String,
-}
-
-/// A manifest, or an index of more.
-#[derive(Deserialize)]
-struct Manifest {
-    config: Option<Descriptor>,
-    #[serde(default)]
-    layers: Vec<Descriptor>,
-    #[serde(default)]
-    manifests: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Descriptor {
-    digest: String,
-}
-
 impl Images {
     /// Loads every image of an archive.
     pub(crate) async fn load(&self, path: &Path) -> Result<Vec<Loaded>> {
@@ -118,7 +91,7 @@ impl Images {
         for (path, diff_id) in candidate.layers.iter().zip(diff_ids) {
             let (offset, length) = archive.locate(path)?;
             size += length;
-            self.layers().add(diff_id, || archive.section(offset, length)).await?;
+            self.layers().add(diff_id, || archive.section(offset, length), &CancellationToken::new()).await?;
         }
         self.layers().sync().await?;
         let names = candidate.names.iter().map(|name| Name::parse(name)).collect::<Result<Vec<_>>>()?;
@@ -204,11 +177,11 @@ impl Archive {
         depth: usize,
         found: &mut Vec<Candidate>,
     ) -> Result<()> {
-        let foreign = entry.platform.as_ref().is_some_and(|p| p.os != "linux" || p.architecture != architecture());
+        let foreign = entry.platform.as_ref().is_some_and(|platform| !platform.is_ours());
         if foreign || depth > MAX_DEPTH {
             return Ok(());
         }
-        let manifest: Manifest = self.parse(&blob(&entry.digest)?)?;
+        let manifest = Manifest::parse(&self.read(&blob(&entry.digest)?)?)?;
         for inner in &manifest.manifests {
             self.follow(inner, names, top, depth + 1, found)?;
         }
@@ -257,14 +230,6 @@ impl Archive {
         let mut file = tokio::fs::File::open(&self.path).await.attempt(what)?;
         file.seek(SeekFrom::Start(offset)).await.attempt(what)?;
         Ok(file.take(length))
-    }
-}
-
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Attempt as _, Error, Result, blocking};
 use crate::layout::{Layout, remove_directory, replace};
@@ -91,7 +92,13 @@ impl Layers {
     }
 
     /// Unpacks a layer, unless it is there. Returns after the input has been read to its end, checked by its reader.
-    pub(super) async fn add<R, F>(&self, diff_id: &str, input: impl FnOnce() -> F) -> Result<()>
+    /// Whoever loses interest says so through `stop` and waits still: what is half unpacked is then cleared away.
+    pub(super) async fn add<R, F>(
+        &self,
+        diff_id: &str,
+        input: impl FnOnce() -> F,
+        stop: &CancellationToken,
+    ) -> Result<()>
     where
         R: AsyncRead + Unpin,
         F: Future<Output = Result<R>>,
@@ -107,7 +114,7 @@ impl Layers {
         let what = || format!("unpacking layer {diff_id}");
         remove_directory(&temporary).and_then(|()| fs::create_dir_all(&files)).attempt(what)?;
         let result = match input().await {
-            Ok(input) => self.unpack(&files, diff_id, input).await,
+            Ok(input) => self.unpack(&files, diff_id, input, stop).await,
             Err(e) => Err(e),
         };
         match result {
@@ -123,7 +130,13 @@ impl Layers {
         }
     }
 
-    async fn unpack(&self, files: &Path, diff_id: &str, mut input: impl AsyncRead + Unpin) -> Result<Usage> {
+    async fn unpack(
+        &self,
+        files: &Path,
+        diff_id: &str,
+        mut input: impl AsyncRead + Unpin,
+        stop: &CancellationToken,
+    ) -> Result<Usage> {
         let what = || format!("unpacking layer {diff_id}");
         let mut command = tokio::process::Command::new(self.program.path());
         command.arg("unpack").arg(files).env_clear().kill_on_drop(true);
@@ -132,7 +145,8 @@ impl Layers {
         let stdin = child.stdin.take();
         let feed = async {
             if let Some(mut stdin) = stdin {
-                tokio::io::copy(&mut input, &mut stdin).await?;
+                let copied = stop.run_until_cancelled(tokio::io::copy(&mut input, &mut stdin)).await;
+                copied.unwrap_or_else(|| Err(io::Error::other("another layer could not be pulled")))?;
                 stdin.shutdown().await?;
             }
             io::Result::Ok(())
@@ -147,6 +161,8 @@ impl Layers {
                 return Err(e).attempt(what);
             }
             let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            let ended = || format!("the unpacking program ended: {}", output.status);
+            let message = if message.is_empty() { ended() } else { message };
             return Err(Error::Shim(format!("{}: {message}", what())));
         }
         fed.attempt(what)?;

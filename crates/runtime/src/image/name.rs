@@ -44,6 +44,11 @@ impl Name {
         self.digest.as_deref().map(|digest| self.with_digest(digest))
     }
 
+    /// What the registry is asked for: the digest, else the tag.
+    pub(crate) fn reference(&self) -> &str {
+        self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
+    }
+
     /// The name of a manifest in the same repository.
     pub(crate) fn with_digest(&self, digest: &str) -> String {
         format!("{}/{}@{digest}", self.registry, self.repository)

@@ -42,7 +42,15 @@ impl ImageService for Server {
     async fn pull_image(&self, request: Request<PullImageRequest>) -> Answer<PullImageResponse> {
         let PullImageRequest { image, auth, .. } = request.into_inner();
         let (engine, wanted) = (self.0.clone(), named(image)?);
-        let pulled = self.0.finish(async move { engine.images.pull(&wanted, auth.as_ref()).await }).await?;
+        let pull = async move {
+            let pulled = engine.images.pull(&wanted, auth.as_ref()).await;
+            if pulled.is_err() {
+                // Of an image that is not to be had, no layer stays either.
+                engine.collect_layers().await?;
+            }
+            pulled
+        };
+        let pulled = self.0.finish(pull).await?;
         Ok(Response::new(PullImageResponse { image_ref: pulled.id.clone() }))
     }
 
