@@ -114,7 +114,7 @@ pub fn decode(ty: &Type, bytes: &[u8], format: Format) -> Result<Decoded, Decode
 /// # Errors
 /// When the bytes are no such message, or a value is none of its field.
 pub fn decode_protobuf(ty: &Type, bytes: &[u8]) -> Result<Decoded, DecodeError> {
-    normalise(ty, protobuf::read(ty, bytes)?)
+    Ok(Decoded { value: protobuf::read(ty, bytes)?, issues: Vec::new() })
 }
 
 /// Normalises a parsed object.

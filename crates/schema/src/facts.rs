@@ -259,13 +259,12 @@ impl TypeFacts {
         self.fields.iter().find(|f| &*f.name == name)
     }
 
-    /// The position of a field, tried first at `hint`: fields mostly come in canonical order.
+    /// The position of a field, looked for from `hint` on: fields mostly come in canonical order.
     #[must_use]
     pub(crate) fn position(&self, name: &str, hint: usize) -> Option<usize> {
-        if self.fields.get(hint).is_some_and(|f| &*f.name == name) {
-            return Some(hint);
-        }
-        self.fields.iter().position(|f| &*f.name == name)
+        let (before, after) = self.fields.split_at(hint.min(self.fields.len()));
+        let is_it = |field: &Field| &*field.name == name;
+        after.iter().position(is_it).map(|at| before.len() + at).or_else(|| before.iter().position(is_it))
     }
 
     /// The Go name of the type, as messages have it: `DeploymentSpec`.

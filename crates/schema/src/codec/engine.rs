@@ -369,7 +369,7 @@ impl Visitor<'_> for Key<'_> {
 }
 
 /// Puts the fields in order, leaves out what is not printed and adds what always is. `found` is sorted by position.
-fn finish_object(
+pub(super) fn finish_object(
     facts: &Facts,
     ty: &TypeFacts,
     found: Vec<(usize, Value)>,

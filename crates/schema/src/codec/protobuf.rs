@@ -1,7 +1,7 @@
 //! The protobuf form of built-in objects: what typed clients of Go speak.
 //!
 //! The bytes are a magic, then `runtime.Unknown`: the type's name, and the object's own message. The facts guide both
-//! ways. Reading ([`read`]) makes JSON values, which are normalised afterwards. Writing ([`write`]) takes JSON text or
+//! ways. Reading ([`read`]) makes normalised JSON values. Writing ([`write`]) takes JSON text or
 //! values in one pass; what each type's message looks like is worked out once ([`layout`]).
 
 mod layout;
@@ -38,6 +38,8 @@ pub enum ProtobufError {
     Utf8,
     #[error("a raw value is not JSON")]
     Raw,
+    #[error("{0}")]
+    Quantity(String),
     #[error("exceeded max depth")]
     TooDeep,
 }
