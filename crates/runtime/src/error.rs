@@ -42,6 +42,7 @@ impl Error {
             Self::Precondition(why) => Self::Precondition(format!("{what}: {why}")),
             Self::Denied(why) => Self::Denied(format!("{what}: {why}")),
             Self::Timeout(why) => Self::Timeout(format!("{what}: {why}")),
+            Self::Version(why) => Self::Version(format!("{what}: {why}")),
             Self::Shim(why) => Self::Shim(format!("{what}: {why}")),
             failed @ Self::Failed { .. } => Self::Failed { what: what.to_owned(), source: Box::new(failed) },
         }

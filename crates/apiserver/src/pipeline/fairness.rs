@@ -50,7 +50,7 @@ impl Slot {
         let held = self.0.take();
         let arriving = held.as_ref().map(|held| held.arriving.clone().try_acquire_owned().map_err(|_| full()));
         let _arriving = arriving.transpose()?;
-        let pool = held.map(|held| (held.pool.clone(), held.arriving.clone()));
+        let pool = held.map(|Held { pool, arriving, .. }| (pool, arriving));
         let read = tokio::time::timeout(ARRIVAL, body.read(limit)).await;
         let bytes = read.map_err(|_| Error::slow_body())??;
         if let Some((pool, arriving)) = pool {

@@ -179,7 +179,7 @@ fn addresses(at: &At<'_>, kind: &str, errors: &mut ErrorList) {
 
 /// A domain of at least two parts, which may end in a dot.
 fn domain(at: &At<'_>, errors: &mut ErrorList) {
-    let name = at.text().strip_suffix('.').unwrap_or(at.text());
+    let name = at.text().strip_suffix('.').unwrap_or_else(|| at.text());
     let mut refuse = |value: &str, detail: String| errors.push(Error::invalid(&at.path, value, detail));
     let messages = names::dns1123_subdomain(name);
     if at.is_empty() {

@@ -101,7 +101,7 @@ pub(super) fn int_or_percent(at: &At<'_>, errors: &mut ErrorList) {
 
 /// What a count or percentage says, for comparing with zero.
 pub(super) fn amount(at: &At<'_>) -> i64 {
-    let digits = at.text().strip_suffix('%').unwrap_or(at.text());
+    let digits = at.text().strip_suffix('%').unwrap_or_else(|| at.text());
     at.number().unwrap_or_else(|| object::number::parse_int(digits).unwrap_or(0))
 }
 

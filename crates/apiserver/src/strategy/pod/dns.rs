@@ -51,7 +51,7 @@ fn searches(list: &At<'_>, errors: &mut ErrorList) {
         errors.push(list.invalid(detail));
     }
     for search in list.items().filter(|search| search.text() != ".") {
-        let name = search.text().strip_suffix('.').unwrap_or(search.text());
+        let name = search.text().strip_suffix('.').unwrap_or_else(|| search.text());
         let messages = names::dns1123_subdomain_with_underscore(name);
         errors.extend(messages.into_iter().map(|message| Error::invalid(&search.path, name, message)));
     }

@@ -181,7 +181,7 @@ fn one_each(list: &At<'_>, kind: &str, errors: &mut ErrorList) {
     for (index, text) in list.items().map(|entry| entry.at("ip").text()).enumerate() {
         match names::parse_ip(text) {
             Some(ip) => (four, six) = (four || ip.is_ipv4(), six || ip.is_ipv6()),
-            None => odd = odd.or(Some(format!("invalid IP[{index}]: {text}"))),
+            None => odd = odd.or_else(|| Some(format!("invalid IP[{index}]: {text}"))),
         }
     }
     if let Some(odd) = &odd {

@@ -104,7 +104,7 @@ fn of_type(spec: &At<'_>, errors: &mut ErrorList) {
                 }
             }
             let name = spec.at("externalName");
-            let text = name.text().strip_suffix('.').unwrap_or(name.text());
+            let text = name.text().strip_suffix('.').unwrap_or_else(|| name.text());
             if text.is_empty() {
                 errors.push(name.required(""));
             } else {
