@@ -50,7 +50,7 @@ fn workloads() {
         &[
             "spec.controllerRef.kind: Invalid value: \"a/b\": may not contain '/'",
             "spec.controllerRef.name: Required value",
-            "spec.podGroupTemplates[1]: Duplicate value: {\"name\":\"a\",\"schedulingPolicy\":{}}",
+            "spec.podGroupTemplates[1]: Duplicate value: {\"name\":\"a\",\"schedulingPolicy\":{},\"schedulingConstraints\":null}",
             "spec.podGroupTemplates[1].schedulingPolicy: Invalid value: \"\": must specify one of: `basic`, `gang`",
         ],
     );
