@@ -48,7 +48,9 @@ impl Cluster {
         let ranges = Ranges::of(instance)?;
         let node = local_node(instance, options, &ranges)?;
         let pki = control_plane::open_pki(instance, &host)?;
-        let network = node.start_network(&host).await?;
+        // The network's tasks end with the runtime's, before what they made is taken back.
+        let below = group(&host);
+        let network = node.start_network(&below).await?;
         let store = control_plane::embedded_store(instance, &host).await?;
         let members = group(&host);
         let (server, handle) = control_plane::api_server(store, &pki, &exposure(options, &node, &ranges), &members)?;
@@ -59,7 +61,7 @@ impl Cluster {
         let (kubeconfig, context) = write_kubeconfig(instance, options, &pki)?;
         Ok(Self {
             instance: instance.clone(),
-            runtime: Supervisor::start(group(&host), runtime),
+            runtime: Supervisor::start(below, runtime),
             roles: Supervisor::start(members, vec![Box::new(server)]),
             waiting,
             cri_socket,
@@ -121,7 +123,7 @@ pub(crate) async fn stop_orphaned_pods(instance: &Instance) -> Result<(), Failur
     let ranges = Ranges::of(instance)?;
     let node = Node { name: node::default_name()?, ..node_of(instance, &ranges, String::new()) };
     let network = node.start_network(&host).await?;
-    let mut runtime = Supervisor::start(group(&host), vec![node.runtime(network)]);
+    let mut runtime = Supervisor::start(host, vec![node.runtime(network)]);
     runtime.ready().await?;
     let stopped = sandboxes::stop_all(&node.cri_socket(), None).await;
     runtime.stop().await;

@@ -263,25 +263,33 @@ fn recover(
     Ok(state)
 }
 
-/// Keeps the pool full; one namespace at a time, since the kernel makes them one at a time.
+/// Keeps the pool full; one namespace at a time, since the kernel makes them one at a time. What has been begun is
+/// finished: whoever cleans up after the end would not find what is made later.
 async fn fill(inner: Arc<Inner>) {
     let shutdown = inner.host.shutdown();
-    loop {
-        let full = inner.pool.len() >= inner.options.pool;
-        let step = async {
-            if full {
-                return inner.taken.notified().await;
-            }
+    while !shutdown.is_cancelled() {
+        let mut failed = false;
+        if inner.pool.len() < inner.options.pool {
             let maker = inner.clone();
-            if let Err(error) = blocking(move || maker.create_slot().map(|slot| maker.pool.put(slot))).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a network namespace could not be made ready");
-                tokio::time::sleep(RETRY).await;
+            match blocking(move || maker.create_slot().map(|slot| maker.pool.put(slot))).await {
+                Ok(_) => continue,
+                Err(error) => {
+                    failed = true;
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "a network namespace could not be made ready");
+                }
+            }
+        }
+        let rest = async {
+            match failed {
+                true => tokio::time::sleep(RETRY).await,
+                false => inner.taken.notified().await,
             }
         };
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
-            () = step => {}
+            () = rest => {}
         }
     }
 }
