@@ -121,7 +121,6 @@ async fn life(
     Ok(Life { create, start, remove: since(began) - create - start })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn words<E: std::fmt::Display>(error: E) -> String {
     error.to_string()
 }
