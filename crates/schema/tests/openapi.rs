@@ -95,7 +95,7 @@ fn plain(value: &Value, parameters: &Map<String, Value>) -> Value {
                 None => {
                     let kept = map
                         .iter()
-                        .filter(|(key, value)| !(*key == "description" && value.is_string()) && !key.contains("cbor"));
+                        .filter(|(key, value)| !(key.contains("cbor") || *key == "description" && value.is_string()));
                     kept.map(|(key, value)| (key.clone(), plain(value, parameters))).collect::<Map<_, _>>().into()
                 }
             }
@@ -325,7 +325,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
     found
 }
 
-fn field<'a>(bytes: &'a [u8], number: u64) -> &'a [u8] {
+fn field(bytes: &[u8], number: u64) -> &[u8] {
     fields(bytes).into_iter().find(|(n, _)| *n == number).map(|(_, value)| value).unwrap_or_default()
 }
 

@@ -52,7 +52,8 @@ fn bare(mut list: Value) -> Value {
     }
     for item in list["items"].as_array_mut().into_iter().flatten() {
         let item = item.as_object_mut().expect("an object");
-        (item.shift_remove("kind"), item.shift_remove("apiVersion"));
+        item.shift_remove("kind");
+        item.shift_remove("apiVersion");
     }
     list
 }

@@ -303,13 +303,13 @@ async fn abuse_of_http2_ends_the_connection() {
         let stream = 2 * n + 1;
         [frame(HEADERS, 0b101, stream, GET), frame(RESET, 0, stream, &8_u32.to_be_bytes())].concat()
     });
-    assert!(flood(&api, resets).await, "rapid resets");
+    assert!(Box::pin(flood(&api, resets)).await, "rapid resets");
     let endless = std::iter::once(frame(HEADERS, 0b001, 1, GET));
     let literal = [&[0x00, 0x01, b'a', 0x7f, 0x81, 0x07][..], &[b'x'; 256]].concat();
     let endless = endless.chain((0..10_000).map(|_| frame(CONTINUATION, 0, 1, &literal)));
-    assert!(flood(&api, endless).await, "continuations without end");
-    assert!(flood(&api, std::iter::once(frame(HEADERS, 0b101, 2, GET))).await, "a server's stream number");
-    assert!(flood(&api, std::iter::once(vec![0xff; 9])).await, "a frame of 16 MB");
+    assert!(Box::pin(flood(&api, endless)).await, "continuations without end");
+    assert!(Box::pin(flood(&api, std::iter::once(frame(HEADERS, 0b101, 2, GET)))).await, "a server's stream number");
+    assert!(Box::pin(flood(&api, std::iter::once(vec![0xff; 9]))).await, "a frame of 16 MB");
     api.get("/livez").await;
 }
 

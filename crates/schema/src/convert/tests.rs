@@ -98,7 +98,7 @@ fn devices_stand_with_or_without_a_basic_part() {
     let snapshot = Table::builtin().snapshot();
     let row = snapshot.row("resource.k8s.io", "resourceslices").expect("a row");
     let whole = normalise(&row.versions[0].ty, newer.clone()).expect("normalises").value["spec"]["devices"][0].clone();
-    let older = slice("v1beta1", basic.clone());
+    let older = slice("v1beta1", basic);
     let basic = normalise(&row.versions[2].ty, older.clone()).expect("normalises").value["spec"]["devices"][0].clone();
     check("resource.k8s.io", "resourceslices", ("v1", "v1beta1"), newer, "/spec/devices/0", &basic);
     check("resource.k8s.io", "resourceslices", ("v1beta1", "v1"), older, "/spec/devices/0", &whole);
