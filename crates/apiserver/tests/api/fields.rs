@@ -55,8 +55,8 @@ async fn pods() {
         named(name, json!({"spec": spec, "status": status}))
     };
     let one = json!({"nodeName": "n", "restartPolicy": "Never", "schedulerName": "s", "serviceAccountName": "a", "hostNetwork": true});
-    let ip = json!({"phase": "Running", "podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}], "nominatedNodeName": "m"});
-    let objects = [pod("a", one, ip), pod("b", json!({}), json!({"phase": "Pending"}))];
+    let ip = json!({"phase": "Running", "podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]});
+    let objects = [pod("a", one, ip), pod("b", json!({}), json!({"phase": "Pending", "nominatedNodeName": "m"}))];
     check(
         "/api/v1/namespaces/default/pods",
         &objects,
@@ -74,7 +74,7 @@ async fn pods() {
             ("status.phase=Running", &["a"]),
             ("status.phase!=Running,spec.nodeName!=n", &["b"]),
             ("status.podIP=10.0.0.1", &["a"]),
-            ("status.nominatedNodeName=m", &["a"]),
+            ("status.nominatedNodeName=m", &["b"]),
         ],
     )
     .await;

@@ -121,8 +121,8 @@ async fn lists_of_any_size() {
     assert!(page["metadata"]["continue"].as_str().is_some_and(|token| !token.is_empty()));
     // Another version than the stored one.
     let hpa = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers";
-    let object =
-        json!({"metadata": {"name": "h"}, "spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "X", "name": "x"}}});
+    let target = json!({"apiVersion": "apps/v1", "kind": "X", "name": "x"});
+    let object = json!({"metadata": {"name": "h"}, "spec": {"maxReplicas": 3, "scaleTargetRef": target}});
     api.post(hpa, &object).await.ok();
     let listed = api.accept(hpa, PROTOBUF).await.protobuf(200, "autoscaling.v1.HorizontalPodAutoscalerList");
     assert_eq!(listed, bare(api.get(hpa).await.ok()));
