@@ -187,6 +187,11 @@ impl Document {
         self.etag.trim_matches('"')
     }
 
+    /// The headers of a request that its answer depends on.
+    pub(crate) fn varies(&self) -> &'static str {
+        if self.packed { "Accept, Accept-Encoding" } else { "Accept" }
+    }
+
     /// The bytes to send, and whether they are a gzip stream, which the client must accept.
     pub(crate) fn content(&self, gzip: bool) -> (Bytes, bool) {
         if !self.packed || gzip {

@@ -126,7 +126,7 @@ fn cached(headers: &HeaderMap, document: &Document, media: HeaderValue) -> Respo
     if let Ok(etag) = HeaderValue::from_str(&document.etag) {
         headers.insert(header::ETAG, etag);
     }
-    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    headers.insert(header::VARY, HeaderValue::from_static(document.varies()));
     response
 }
 

@@ -44,6 +44,7 @@ const CLIENTS: &[Client] = &[
 fn clients() {
     let Some(cluster) = cluster() else { return };
     timed("kubectl: nodes", || kubectl::empties_a_node(&cluster));
+    timed("kube: a long history", || rust::makes_history(&cluster));
     std::thread::scope(|scope| {
         let start = |client: &'static Client| {
             let cluster = &cluster;

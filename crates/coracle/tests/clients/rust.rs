@@ -26,30 +26,58 @@ use crate::SOON;
 const NAMESPACE: &str = "rust";
 const FINALIZER: &str = "coracle.test/cleanup";
 
+/// More changes of one type than a server remembers: the first ones are too old to be watched from.
+const HISTORY: usize = 4_200;
+
 pub(crate) fn passes(cluster: &Cluster) {
-    let kubeconfig = cluster.kubeconfig();
-    cluster.machine().inside(move || block_on(&kubeconfig)).expect("inside the machine");
+    on(cluster, uses_everything);
 }
 
-fn block_on(kubeconfig: &Path) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig is readable");
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-            .await
-            .expect("it names a cluster");
-        let client = Client::try_from(config).expect("a client");
-        let namespaces = Api::<Namespace>::all(client.clone());
-        let meta = ObjectMeta { name: Some(NAMESPACE.into()), ..ObjectMeta::default() };
-        let namespace = Namespace { metadata: meta, ..Namespace::default() };
-        namespaces.create(&PostParams::default(), &namespace).await.expect("the namespace is made");
-        within("watches", watches(&client, watcher::Config::default())).await;
-        within("watches streamed lists", watches(&client, watcher::Config::default().streaming_lists())).await;
-        within("reflects", reflects(&client)).await;
-        within("controls", controls(&client)).await;
-        within("runs pods", Box::pin(runs_pods(&client))).await;
-        namespaces.delete(NAMESPACE, &DeleteParams::default()).await.expect("the namespace goes");
+/// Changes ConfigMaps so often that watches from the beginning are told that it is too old.
+pub(crate) fn makes_history(cluster: &Cluster) {
+    on(cluster, |client| async move {
+        let maps = Api::<ConfigMap>::default_namespaced(client);
+        let names: Vec<_> = (0..32).map(|n| format!("history-{n}")).collect();
+        for name in &names {
+            maps.create(&PostParams::default(), &config_map(name, "history")).await.expect("create");
+        }
+        let changes = futures::stream::iter(&names).map(async |name| {
+            for round in 0..=HISTORY / names.len() {
+                patch(&maps, name, &round.to_string()).await;
+            }
+        });
+        changes.buffer_unordered(names.len()).collect::<()>().await;
     });
+}
+
+/// Runs `work` with a client on the cluster's machine.
+fn on<F: Future<Output = ()>>(cluster: &Cluster, work: impl FnOnce(Client) -> F + Send + 'static) {
+    let kubeconfig = cluster.kubeconfig();
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async { work(connect(&kubeconfig).await).await });
+    };
+    cluster.machine().inside(run).expect("inside the machine");
+}
+
+async fn connect(kubeconfig: &Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig is readable");
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("it names a cluster");
+    Client::try_from(config).expect("a client")
+}
+
+async fn uses_everything(client: Client) {
+    let namespaces = Api::<Namespace>::all(client.clone());
+    let meta = ObjectMeta { name: Some(NAMESPACE.into()), ..ObjectMeta::default() };
+    let namespace = Namespace { metadata: meta, ..Namespace::default() };
+    namespaces.create(&PostParams::default(), &namespace).await.expect("the namespace is made");
+    within("watches", watches(&client, watcher::Config::default())).await;
+    within("watches streamed lists", watches(&client, watcher::Config::default().streaming_lists())).await;
+    within("reflects", reflects(&client)).await;
+    within("controls", controls(&client)).await;
+    within("runs pods", Box::pin(runs_pods(&client))).await;
+    namespaces.delete(NAMESPACE, &DeleteParams::default()).await.expect("the namespace goes");
 }
 
 async fn within(what: &str, work: impl Future<Output = ()>) {
