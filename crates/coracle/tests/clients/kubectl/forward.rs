@@ -77,14 +77,24 @@ fn read_all(mut stream: TcpStream) -> Vec<u8> {
 
 fn use_ports(echo: u16, digest: u16) {
     let data = bulk(BYTES);
+    // Opened one after the other: the server in the pod resets what it cannot take at once.
+    let open: Vec<_> = (0..CONNECTIONS).map(|_| answered(connect(echo))).collect();
     std::thread::scope(|scope| {
-        (0..CONNECTIONS).for_each(|_| drop(scope.spawn(|| echoes(connect(echo), &data))));
+        open.into_iter().for_each(|stream| drop(scope.spawn(|| echoes(stream, &data))));
     });
     // The answer comes only after the end of what was sent.
     let mut stream = connect(digest);
     stream.write_all(&data).expect("sent");
     stream.shutdown(Shutdown::Write).expect("ended");
     assert_eq!(String::from_utf8_lossy(&read_all(stream)), format!("{}  -\n", digest_of(&data)));
+}
+
+/// A connection that has echoed once.
+fn answered(mut stream: TcpStream) -> TcpStream {
+    let mut heard = [0];
+    stream.write_all(b"?").and_then(|()| stream.read_exact(&mut heard)).expect("an echo");
+    assert_eq!(&heard, b"?");
+    stream
 }
 
 /// Sends and reads at the same time.
